@@ -128,8 +128,7 @@ pub struct StackPermissions {
 ///   may be anywhere: a topic of another account, a shared subnet.
 /// - Changes of roles, users, groups, managed policies and instance profiles are narrowed to those of the stack. Where all roles and
 ///   users of the template have the same permissions boundary, they can only be changed with it.
-/// - `iam:PassRole` covers the roles of the stack and those whose ARNs stand in the template, for the services that the stack's roles
-///   trust.
+/// - `iam:PassRole` covers the roles of the stack, for the services that they trust, and those whose ARNs stand in the template.
 ///
 /// A resource that leaves the stack is deleted with what the new template needs.
 ///

@@ -139,11 +139,14 @@ fn roles_are_passed_to_the_services_that_they_trust() {
         "Role": { "Type": "AWS::IAM::Role", "Properties": { "AssumeRolePolicyDocument": trust("lambda.amazonaws.com") } },
         "Function": { "Type": "AWS::Lambda::Function", "Properties": { "Role": "arn:aws:iam::111111111111:role/given" } },
     }));
-    let passing = needed.allowances.iter().find(|it| it.actions.contains("iam:PassRole")).unwrap();
-    let roles: Vec<_> = passing.resources.iter().collect();
-    assert_eq!(roles, ["arn:aws:iam::111111111111:role/Prod-*", "arn:aws:iam::111111111111:role/given"]);
-    let services = &passing.conditions[&("StringEqualsIfExists", "iam:PassedToService")];
+    let passing: Vec<_> = needed.allowances.iter().filter(|it| it.actions.contains("iam:PassRole")).collect();
+    let [made, given] = passing.as_slice() else { panic!("{passing:?}") };
+    assert_eq!(made.resources.iter().collect::<Vec<_>>(), ["arn:aws:iam::111111111111:role/Prod-*"]);
+    let services = &made.conditions[&("StringEqualsIfExists", "iam:PassedToService")];
     assert_eq!(services.iter().collect::<Vec<_>>(), ["lambda.amazonaws.com"]);
+    // Whom a role from elsewhere trusts is not known.
+    assert_eq!(given.resources.iter().collect::<Vec<_>>(), ["arn:aws:iam::111111111111:role/given"]);
+    assert!(given.conditions.is_empty());
 }
 
 #[test]

@@ -30,8 +30,10 @@ pub(super) struct Identities {
     arns: BTreeMap<&'static str, BTreeSet<String>>,
     /// The resources that change identities which the template does not name, by kind.
     pub(super) unnamed: BTreeMap<&'static str, BTreeSet<String>>,
-    /// The roles that are given to services.
-    pub(super) passed: BTreeSet<String>,
+    /// The roles that the template makes.
+    pub(super) made: BTreeSet<String>,
+    /// The roles from elsewhere whose ARNs stand in the template.
+    pub(super) foreign: BTreeSet<String>,
     /// The services that the roles of the stack trust; none if one of them trusts what is not known.
     pub(super) trusted: Option<BTreeSet<String>>,
     /// The permissions boundary that every role and user of the template has.
@@ -45,8 +47,8 @@ impl Identities {
         for (logical_id, resource) in resources.into_iter().flatten() {
             identities.add(logical_id, resource, template, target);
         }
-        identities.passed.extend(identities.arns.get("role").into_iter().flatten().cloned());
-        collect_roles(&template["Resources"], target, &mut identities.passed);
+        collect_roles(&template["Resources"], target, &mut identities.foreign);
+        identities.foreign = &identities.foreign - &identities.made;
         identities.boundary = boundary(template);
         identities
     }
@@ -74,7 +76,8 @@ impl Identities {
                 Value::String(name) => name.clone(),
                 _ => "*".to_owned(),
             };
-            self.insert(what, &format!("{path}{name}"), target);
+            let arn = self.insert(what, &format!("{path}{name}"), target);
+            self.made.extend(Some(arn).filter(|_| *what == "role"));
         }
         if kind == "AWS::IAM::Role" {
             self.trusted = match (self.trusted.take(), services(&properties["AssumeRolePolicyDocument"])) {
@@ -113,9 +116,11 @@ impl Identities {
         }
     }
 
-    fn insert(&mut self, what: &'static str, path: &str, target: &Target<'_>) {
+    fn insert(&mut self, what: &'static str, path: &str, target: &Target<'_>) -> String {
         let Target { partition, account, .. } = target;
-        self.arns.entry(what).or_default().insert(format!("arn:{partition}:iam::{account}:{what}{path}"));
+        let arn = format!("arn:{partition}:iam::{account}:{what}{path}");
+        self.arns.entry(what).or_default().insert(arn.clone());
+        arn
     }
 }
 

@@ -35,6 +35,9 @@ pub(super) fn of_stack(template: &Value, target: &Target<'_>) -> StackPermission
     StackPermissions { allowances, unknown, not_in_iam, unnamed: identities.unnamed }
 }
 
+/// Operator, key and values.
+type Conditions = BTreeMap<(&'static str, &'static str), BTreeSet<String>>;
+
 struct Scope<'a> {
     target: &'a Target<'a>,
     identities: &'a Identities,
@@ -60,7 +63,7 @@ impl Scope<'_> {
         let anything = || BTreeSet::from([ANYTHING.to_owned()]);
         let Some(action) = find_action(name) else { return anything() };
         let narrowed = match name {
-            PASS_ROLE => Some(self.identities.passed.clone()),
+            PASS_ROLE => Some(&self.identities.made | &self.identities.foreign),
             LINKED_ROLE => {
                 Some(BTreeSet::from([self.fill("arn:${Partition}:iam::${Account}:role/aws-service-role/*")]))
             }
@@ -191,9 +194,19 @@ impl Scope<'_> {
 
     /// Actions that are needed on the same, together.
     fn allowances(&self) -> Vec<Allowance> {
-        let mut all: BTreeMap<(BTreeSet<String>, _), BTreeSet<&'static str>> = BTreeMap::new();
+        let mut all: BTreeMap<(BTreeSet<String>, Conditions), BTreeSet<&'static str>> = BTreeMap::new();
         for (action, resources) in &self.needed {
             if self.identities.boundary.is_some() && LOSES_BOUNDARY.contains(action) || resources.is_empty() {
+                continue;
+            }
+            if *action == PASS_ROLE {
+                // Whom a role from elsewhere trusts is not known.
+                let (to, anyone) = (self.trusted_services(), Conditions::new());
+                for (roles, conditions) in [(&self.identities.made, to), (&self.identities.foreign, anyone)] {
+                    if !roles.is_empty() {
+                        all.entry((roles.clone(), conditions)).or_default().insert(action);
+                    }
+                }
                 continue;
             }
             let anything = resources.contains(ANYTHING);
@@ -205,14 +218,15 @@ impl Scope<'_> {
         allowances.collect()
     }
 
-    fn conditions(&self, action: &str) -> BTreeMap<(&'static str, &'static str), BTreeSet<String>> {
-        let mut conditions = BTreeMap::new();
-        if action == PASS_ROLE
-            && let Some(services) = self.identities.trusted.as_ref().filter(|it| !it.is_empty())
-        {
-            // Not every service says that it is given the role.
-            conditions.insert(("StringEqualsIfExists", "iam:PassedToService"), services.clone());
-        }
+    /// The services that the roles of the stack can be given to.
+    fn trusted_services(&self) -> Conditions {
+        let services = self.identities.trusted.clone().filter(|it| !it.is_empty());
+        // Not every service says that it is given the role.
+        services.into_iter().map(|it| (("StringEqualsIfExists", "iam:PassedToService"), it)).collect()
+    }
+
+    fn conditions(&self, action: &str) -> Conditions {
+        let mut conditions = Conditions::new();
         let changes = |it: Action| !matches!(it.access_level(), AccessLevel::List | AccessLevel::Read);
         let takes_boundary = |it: Action| it.condition_keys().any(|key| key == "iam:PermissionsBoundary");
         if let Some(boundary) = &self.identities.boundary
