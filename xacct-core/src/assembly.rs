@@ -66,6 +66,8 @@ pub struct StackArtifact {
     pub assets: Vec<FileAsset>,
     /// Where each resource comes from, by logical id.
     pub origins: BTreeMap<String, Origin>,
+    /// Where the program made the stack.
+    pub location: Option<SourceLocation>,
 }
 
 /// That a stack comes after another.
@@ -235,6 +237,7 @@ impl StackArtifact {
             inputs: Vec::new(),
             assets: Vec::new(),
             origins: BTreeMap::new(),
+            location: None,
         }
     }
 

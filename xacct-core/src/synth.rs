@@ -121,6 +121,7 @@ fn artifact(tree: &Tree, id: NodeId, drafts: &BTreeMap<NodeId, Draft>) -> StackA
         inputs: draft.inputs.iter().cloned().collect(),
         assets: assets(tree, id),
         origins: draft.origins.clone(),
+        location: Some(tree[id].at.into()),
         id: artifact_id,
     }
 }

@@ -13,7 +13,7 @@ use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::cause::{Cause, CauseKind};
-use crate::cloudformation::{Clients, Environment};
+use crate::cloudformation::{ApiError, Clients, Environment};
 use crate::retry::Caller;
 
 /// The bucket where CDK's bootstrap, and ours, keeps assets of an environment.
@@ -42,7 +42,7 @@ pub(crate) async fn upload(
     let exists = caller
         .call("HeadObject", || clients.objects.object_exists(bucket, key))
         .await
-        .map_err(|error| Cause::from(&error))?;
+        .map_err(|error| refused(&error, bucket))?;
     if exists {
         return Ok(None);
     }
@@ -55,8 +55,18 @@ pub(crate) async fn upload(
     caller
         .call("PutObject", || clients.objects.put_object(bucket, key, body.clone(), content_type))
         .await
-        .map_err(|error| Cause::from(&error))?;
+        .map_err(|error| refused(&error, bucket))?;
     Ok(Some(size))
+}
+
+fn refused(error: &ApiError, bucket: &str) -> Cause {
+    let mut cause = Cause::from(error);
+    cause.detail = Some(format!("it goes to the bucket `{bucket}`"));
+    if error.code() == "NoSuchBucket" {
+        cause.kind = CauseKind::Asset;
+        cause.help = Some("run `bootstrap` for this account and region".to_owned());
+    }
+    cause
 }
 
 /// Uploads an asset of an assembly in `directory`.

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use xacct_core::SourceLocation;
-use xacct_core::assembly::Origin;
+use xacct_core::assembly::{Origin, StackArtifact};
 
 use crate::cloudformation::{ApiError, OperationEvent, StackEvent, Timestamp};
 
@@ -18,8 +18,12 @@ pub struct Cause {
     pub kind: CauseKind,
     /// What the service, or the engine, says. Never contains a secret.
     pub message: String,
+    /// What the engine found out about it besides.
+    pub detail: Option<String>,
     /// What to do, where that is known.
     pub help: Option<String>,
+    /// The ids of stacks of the assembly that make what is missing: they have to be deployed first.
+    pub deploy_first: Vec<String>,
     /// The logical id of the resource.
     pub logical_id: Option<String>,
     /// The resource type.
@@ -28,9 +32,9 @@ pub struct Cause {
     pub physical_id: Option<String>,
     /// The logical ids of nested stacks on the way to the resource, outermost first.
     pub nested: Vec<String>,
-    /// The construct's path.
+    /// The path of the resource's construct; of the stack, where no resource is at fault.
     pub path: Option<String>,
-    /// Where the program made the construct.
+    /// Where the program made that construct.
     pub location: Option<SourceLocation>,
     /// The place in the template, from a validation.
     pub template_path: Option<String>,
@@ -118,6 +122,16 @@ impl Cause {
             self.location = origin.location.clone();
         }
     }
+
+    /// Says where in the program the stack was made, if nothing nearer is known.
+    pub(crate) fn locate_stack(&mut self, artifact: &StackArtifact) {
+        if self.logical_id.is_none() && self.path.is_none() {
+            self.path = Some(artifact.display_name.clone());
+        }
+        if self.location.is_none() {
+            self.location.clone_from(&artifact.location);
+        }
+    }
 }
 
 impl From<&ApiError> for Cause {
@@ -145,6 +159,8 @@ impl From<&ApiError> for Cause {
 pub(crate) struct FailedEvent {
     pub(crate) event: StackEvent,
     pub(crate) nested: Vec<String>,
+    /// Whether it failed while an update was rolled back.
+    pub(crate) undoing: bool,
 }
 
 /// The causes of a failed operation, root cause first, from its failed events in any order.
@@ -167,26 +183,42 @@ pub(crate) fn causes_of(mut failed: Vec<FailedEvent>) -> Vec<Cause> {
 impl Cause {
     fn from_event(failure: &FailedEvent) -> Self {
         let event = &failure.event;
+        // What the stack says of itself is about no resource of it.
+        let is_itself = event.is_stack() && failure.nested.is_empty();
         let hook = event.hook.as_ref().filter(|hook| hook.status.ends_with("FAILED"));
         let message = hook
             .and_then(|hook| hook.reason.clone())
             .or_else(|| event.status_reason.clone())
             .unwrap_or_else(|| format!("{} without a reason", event.status));
         let kind = match hook {
+            _ if failure.undoing => CauseKind::Stuck,
             Some(_) => CauseKind::Refused,
             None => classify("", &message),
         };
         Self {
             kind,
             help: help(kind).map(str::to_owned),
+            detail: failure.undoing.then(|| "it cannot be put back as it was before the update".to_owned()),
             message,
-            logical_id: Some(event.logical_id.clone()),
-            resource_type: Some(event.resource_type.clone()),
+            logical_id: Some(event.logical_id.clone()).filter(|_| !is_itself),
+            resource_type: Some(event.resource_type.clone()).filter(|_| !is_itself),
             physical_id: event.physical_id.clone().filter(|it| !it.is_empty()),
             nested: failure.nested.clone(),
             time: Some(event.timestamp),
             ..Self::default()
         }
+    }
+
+    /// The reason for which CloudFormation has made no change set.
+    pub(crate) fn of_change_set(reason: String, importing: bool) -> Self {
+        let kind = match classify("", &reason) {
+            CauseKind::Other => CauseKind::Invalid,
+            kind => kind,
+        };
+        let about_import =
+            "check the identifiers, and that the resource is in this account and region and belongs to no stack";
+        let help = if importing { Some(about_import) } else { help(kind) };
+        Self { kind, message: reason, help: help.map(str::to_owned), ..Self::default() }
     }
 
     /// A validation that failed before anything was changed.
@@ -274,7 +306,13 @@ pub(crate) fn classify(code: &str, message: &str) -> CauseKind {
         CauseKind::NotStabilized
     } else if has(&["rate exceeded", "throttl"]) {
         CauseKind::Unavailable
-    } else if has(&["user initiated", "cancelled by user", "cancelupdatestack"]) {
+    } else if has(&[
+        "user initiated",
+        "cancelled by user",
+        "cancelupdatestack",
+        "update cancelled",
+        "creation cancelled",
+    ]) {
         CauseKind::Cancelled
     } else if has(&["hook"]) && has(&["failed", "denied"]) {
         CauseKind::Refused
@@ -333,7 +371,14 @@ fn help(kind: CauseKind) -> Option<&'static str> {
         CauseKind::Unavailable => {
             "the service did not answer for a long time: deploy again later, what runs is taken up where it is"
         }
-        CauseKind::Refused => "a hook or validation of the account refused the change",
+        CauseKind::Refused => {
+            "a hook or validation of the account refused the change: change what it names, or ask who keeps it"
+        }
+        CauseKind::Invalid => "change what the message names in the program, then deploy again",
+        CauseKind::Stuck => {
+            "mend what the resource needs, then continue the rollback; a resource that cannot be put back can be skipped"
+        }
+        CauseKind::Cancelled => "deploy again when you want the change",
         _ => return None,
     })
 }
@@ -355,6 +400,7 @@ mod tests {
                 ..StackEvent::default()
             },
             nested: nested.iter().map(|it| (*it).to_owned()).collect(),
+            undoing: false,
         }
     }
 

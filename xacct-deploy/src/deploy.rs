@@ -108,6 +108,9 @@ impl Deployment<'_> {
             {
                 return Ok(outcome);
             }
+            if self.worker.shared.handle.intent() != Intent::Continue {
+                return Err(Stop::NotStarted);
+            }
             match self.attempt(&mut record, stack.as_ref()).await? {
                 Attempt::Done(outcome) => return Ok(outcome),
                 Attempt::Overtaken => stack = self.worker.find().await?,
@@ -199,7 +202,8 @@ impl Deployment<'_> {
                 change_set_id: operation.change_set_id.clone(),
             })
             .await?;
-        if same {
+        // What somebody cancelled in the meantime is begun again: that it was cancelled is no news.
+        if same && !followed.was_cancelled_elsewhere() {
             return self.judge(record, operation.kind, followed).await.map(Some);
         }
         record.in_flight = None;
@@ -327,18 +331,17 @@ impl Deployment<'_> {
                 change_set_id: None,
             })
             .await;
-        let mut causes = vec![
-            Cause::new(
-                CauseKind::Stuck,
-                format!("a rollback of `{}` failed: {}", stack.name, reason_of(stack)),
-            )
-            .with_help(
-                "mend what the failed resources need, then continue the rollback; resources that cannot be rolled back can be \
-                 skipped",
-            ),
-        ];
-        if let Ok(followed) = followed {
-            causes.extend(self.worker.causes(followed).await);
+        let mut causes = match followed {
+            Ok(followed) => self.worker.causes(followed).await,
+            Err(_) => Vec::new(),
+        };
+        // What keeps it from being deployed now comes first, before the reason for which it was rolled back.
+        causes.sort_by_key(|it| it.kind != CauseKind::Stuck);
+        if causes.first().is_none_or(|it| it.kind != CauseKind::Stuck) {
+            let message = format!("a rollback of `{}` failed: {}", stack.name, reason_of(stack));
+            let help = "mend what the failed resources need, then continue the rollback; resources that cannot be put back \
+                        can be skipped";
+            causes.insert(0, Cause::new(CauseKind::Stuck, message).with_help(help));
         }
         Stop::Failed { status: Some(stack.status.clone()), causes }
     }
@@ -623,7 +626,7 @@ impl Deployment<'_> {
             }
             Refusal::Error(error) => vec![self.worker.cause_of(&error)],
             Refusal::Failed { id, reason } => {
-                let mut cause = Cause::new(crate::cause::classify("", &reason), reason);
+                let mut cause = Cause::of_change_set(reason, operation.kind == OperationKind::Import);
                 self.worker.enrich(&mut cause);
                 let mut causes = self
                     .worker

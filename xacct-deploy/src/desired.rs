@@ -53,7 +53,9 @@ impl<'a> Desired<'a> {
                 None if !has_previous => {
                     let message = format!("parameter `{name}` has neither a value nor a default");
                     let cause = Cause::new(CauseKind::MissingInput, message);
-                    return Err(Box::new(cause.with_help("give it a value or a default in the program")));
+                    return Err(Box::new(
+                        cause.with_help("give it a value when you deploy, or a default in the program"),
+                    ));
                 }
                 value => given.push(ParameterValue { key: name.clone(), value }),
             }
@@ -136,12 +138,32 @@ impl<'a> Desired<'a> {
     }
 }
 
+/// Whether a property of a resource is, or holds, a secret: what a NoEcho parameter gives, or the secret of an access key. `path` is a JSON
+/// pointer into the properties; what it names may be inside of what a function returns.
+pub(crate) fn is_secret_property(template: &Value, logical_id: &str, path: &str) -> bool {
+    let Some(mut value) = template.pointer(&format!("/Resources/{logical_id}/Properties")) else { return false };
+    for part in path.split('/').skip(1) {
+        let key = part.replace("~1", "/").replace("~0", "~");
+        let inner = match value {
+            Value::Object(map) => map.get(&key),
+            Value::Array(items) => key.parse().ok().and_then(|index: usize| items.get(index)),
+            _ => None,
+        };
+        let Some(inner) = inner else { break };
+        value = inner;
+    }
+    hidden_parameters(template).any(|it| mentions(value, it)) || has_access_key(value)
+}
+
+fn hidden_parameters(template: &Value) -> impl Iterator<Item = &String> {
+    parameters(template).into_iter().flat_map(|it| it.keys()).filter(|name| is_no_echo(template, name))
+}
+
 /// The outputs of a stack that must not be shown: made from a NoEcho parameter or the secret of an access key, or handed to a
 /// NoEcho parameter of another stack.
 pub(crate) fn secret_outputs(assembly: &Assembly, artifact: &StackArtifact) -> BTreeSet<String> {
     let template = &artifact.template;
-    let hidden: Vec<&String> =
-        parameters(template).into_iter().flat_map(|it| it.keys()).filter(|name| is_no_echo(template, name)).collect();
+    let hidden: Vec<&String> = hidden_parameters(template).collect();
     let outputs = template.get("Outputs").and_then(Value::as_object).into_iter().flatten();
     let revealing = outputs
         .filter(|(_, output)| hidden.iter().any(|it| mentions(output, it)) || has_access_key(output))

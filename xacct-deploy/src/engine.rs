@@ -145,6 +145,11 @@ impl Engine {
         self.start(assembly, selection, Verb::Destroy(destroy_options), options)
     }
 
+    /// What finds the clients of an environment.
+    pub fn connector(&self) -> &Arc<dyn Connector> {
+        &self.connector
+    }
+
     pub(crate) fn start(
         &self,
         assembly: &Assembly,
@@ -436,6 +441,9 @@ impl Job {
         }
         let mut outcome = outcome;
         self.hide_secrets(artifact, &mut outcome);
+        if let Outcome::Failed { causes, .. } = &mut outcome {
+            causes.iter_mut().for_each(|it| it.locate_stack(artifact));
+        }
         let well = outcome.is_success();
         self.finished(artifact, &outcome);
         outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(artifact.id.clone(), outcome);
@@ -491,7 +499,9 @@ impl Job {
                         input.parameter, input.output, input.from_stack
                     );
                     let help = format!("deploy `{}` first", input.from_stack);
-                    return Err(Cause::new(CauseKind::MissingInput, message).with_help(help));
+                    let mut cause = Cause::new(CauseKind::MissingInput, message).with_help(help);
+                    cause.deploy_first = vec![input.from_stack.clone()];
+                    return Err(cause);
                 }
             }
         }

@@ -7,14 +7,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
-use xacct_core::assembly::Assembly;
+use xacct_core::assembly::{Assembly, StackArtifact};
 
 use crate::cause::{Cause, CauseKind, FailedEvent, causes_of};
 use crate::cloudformation::{ApiError, DescribeEvents, Stack, StackEvent, StackStatus, Timestamp};
 use crate::event::Event;
-use crate::principal::named_principals;
+use crate::principal::{Named, maker, named_principals};
 use crate::run::Intent;
 use crate::worker::{Stop, Worker};
 
@@ -44,6 +43,15 @@ pub(crate) struct Followed {
     pub(crate) cancelled: bool,
 }
 
+impl Followed {
+    /// Whether it was rolled back for no other reason than that somebody, not this run, cancelled it.
+    pub(crate) fn was_cancelled_elsewhere(&self) -> bool {
+        let causes = causes_of(self.failed.clone());
+        let only_cancelled = !causes.is_empty() && causes.iter().all(|it| it.kind == CauseKind::Cancelled);
+        only_cancelled && !self.cancelled && self.stack.status == StackStatus::UPDATE_ROLLBACK_COMPLETE
+    }
+}
+
 /// The stack is described every so many ticks, even if its events say nothing.
 const DESCRIBE_EVERY: u32 = 6;
 
@@ -61,12 +69,14 @@ impl Worker<'_> {
         let mut looks = 0;
         let mut cancelled = false;
         loop {
-            let news = watch.poll().await.map_err(|it| self.lost(&watch.target, &it))?;
+            let polled = watch.poll().await;
+            let news = polled.map_err(|it| self.lost(&watch, &it))?;
             let root_at_rest = watch.root_status.as_ref().is_some_and(StackStatus::is_terminal);
             let intent = self.shared.handle.intent();
             let wants_cancel = intent == Intent::CancelUpdates && !cancelled;
             if root_at_rest || wants_cancel || tick % DESCRIBE_EVERY == DESCRIBE_EVERY - 1 {
-                let stack = self.describe(&watch.target.stack_id).await.map_err(|it| self.lost(&watch.target, &it))?;
+                let described = self.describe(&watch.target.stack_id).await;
+                let stack = described.map_err(|it| self.lost(&watch, &it))?;
                 if wants_cancel {
                     cancelled = true;
                     watch.cancelled = self.cancel(&stack).await;
@@ -75,7 +85,8 @@ impl Worker<'_> {
                 looks += u32::from(at_rest);
                 if at_rest && (watch.shows(&stack) || looks >= LOOKS_WITHOUT_EVIDENCE) {
                     if !root_at_rest {
-                        watch.poll().await.map_err(|it| self.lost(&watch.target, &it))?;
+                        let polled = watch.poll().await;
+                        polled.map_err(|it| self.lost(&watch, &it))?;
                     }
                     return Ok(watch.into_followed(stack));
                 }
@@ -84,7 +95,7 @@ impl Worker<'_> {
                 return Err(Stop::Detached { stack_id: Some(watch.target.stack_id) });
             }
             if self.shared.timeout.is_some_and(|limit| started.elapsed() >= limit) {
-                return Err(self.timed_out(&watch.target));
+                return Err(self.timed_out(&watch));
             }
             pause = if news { self.shared.pace.first } else { self.shared.pace.slower(pause) };
             // After a cancellation the wish stands, and must not end the pause again.
@@ -117,24 +128,22 @@ impl Worker<'_> {
     }
 
     /// The operation goes on in AWS, but it cannot be seen any more.
-    fn lost(&self, target: &Target, error: &ApiError) -> Stop {
+    fn lost(&self, watch: &Watch<'_>, error: &ApiError) -> Stop {
         let mut cause = self.cause_of(error);
-        cause.message = format!(
-            "the operation on `{}` goes on in AWS, but it cannot be followed: {}",
-            target.stack_id, cause.message
-        );
-        Stop::failed(None, cause)
+        let id = &watch.target.stack_id;
+        cause.detail = Some(format!("the operation on `{id}` goes on in AWS, but it cannot be followed any more"));
+        Stop::failed(watch.root_status.clone(), cause)
     }
 
-    fn timed_out(&self, target: &Target) -> Stop {
+    fn timed_out(&self, watch: &Watch<'_>) -> Stop {
         let limit = self.shared.timeout.unwrap_or(Duration::ZERO);
         let message = format!(
             "the operation on `{}` is not done after {} s; it goes on in AWS",
-            target.stack_id,
+            watch.target.stack_id,
             limit.as_secs()
         );
         let help = "run the same command again to follow it to its end";
-        Stop::failed(None, Cause::new(CauseKind::Timeout, message).with_help(help))
+        Stop::failed(watch.root_status.clone(), Cause::new(CauseKind::Timeout, message).with_help(help))
     }
 
     /// The causes of a failed operation, the root cause first, each with its construct.
@@ -186,25 +195,86 @@ impl Worker<'_> {
         let id = id.as_deref();
         let origin = id.and_then(|id| self.artifact.origins.get(id));
         cause.locate(origin);
-        if cause.kind == CauseKind::InvalidPrincipal
-            && let Some(resource) = id.and_then(|id| self.artifact.template.pointer(&format!("/Resources/{id}")))
-        {
-            cause.help = named_principals_help(&self.shared.assembly, resource).or(cause.help.take());
+        match cause.kind {
+            CauseKind::InvalidPrincipal => {
+                if let Some(resource) = id.and_then(|id| self.artifact.template.pointer(&format!("/Resources/{id}"))) {
+                    tell_principals(cause, named_principals(&self.shared.assembly, resource));
+                }
+            }
+            CauseKind::NameTaken => {
+                let namesake = id.and_then(|id| namesake(&self.shared.assembly, self.artifact, id));
+                if let Some(namesake) = namesake {
+                    cause.detail = Some(format!("{namesake} has that name too"));
+                    cause.help = Some("give one of them another name".to_owned());
+                }
+            }
+            CauseKind::RoleNotAssumable => {
+                let target = last_role(&cause.message).map(str::to_owned);
+                if let Some(maker) = target.as_deref().and_then(|it| maker(&self.shared.assembly, it))
+                    && maker.id != self.artifact.id
+                {
+                    cause.detail = target.map(|it| format!("stack `{}` makes `{it}`", maker.display_name));
+                    cause.deploy_first = vec![maker.id.clone()];
+                    cause.help = Some(format!(
+                        "deploy `{}` first; if it is deployed, the trust policy of the role does not name who assumes it",
+                        maker.display_name
+                    ));
+                }
+            }
+            _ => {}
         }
     }
 }
 
+/// Another resource of the app that has the same name, with its place.
+fn namesake(assembly: &Assembly, artifact: &StackArtifact, logical_id: &str) -> Option<String> {
+    let resource = artifact.template.pointer(&format!("/Resources/{logical_id}"))?;
+    let schema = xacct_schema::resource_type(resource.get("Type")?.as_str()?)?;
+    let pointer = format!("/Properties/{}", schema.name_property()?);
+    let name = resource.pointer(&pointer)?.as_str()?;
+    let others = assembly.stacks.iter().filter(|it| it.environment.account == artifact.environment.account);
+    for stack in others {
+        for (id, other) in stack.template.get("Resources").and_then(serde_json::Value::as_object).into_iter().flatten()
+        {
+            let is_itself = stack.id == artifact.id && id == logical_id;
+            let is_alike = other.get("Type") == resource.get("Type")
+                && other.pointer(&pointer).and_then(serde_json::Value::as_str) == Some(name);
+            if is_alike && !is_itself {
+                let origin = stack.origins.get(id);
+                let path = origin.map_or_else(|| format!("{}/{id}", stack.display_name), |it| it.path.clone());
+                let place = origin.and_then(|it| it.location.as_ref());
+                let place = place.map(|it| format!(" ({}:{})", it.file, it.line)).unwrap_or_default();
+                return Some(format!("`{}`{place}", path.strip_suffix("/Resource").unwrap_or(&path)));
+            }
+        }
+    }
+    None
+}
+
 /// Names the principals that may be the ones that do not exist, and who makes them.
-fn named_principals_help(assembly: &Assembly, resource: &Value) -> Option<String> {
-    let named = named_principals(assembly, resource);
-    let told: Vec<String> = named
-        .iter()
-        .map(|it| match it.maker {
-            Some(maker) => format!("`{}`, which stack `{}` makes", it.arn, maker.display_name),
-            None => format!("`{}`, which no stack of this app makes", it.arn),
-        })
-        .collect();
-    (!told.is_empty()).then(|| format!("its policy names {}: check that it exists", told.join(", and ")))
+fn tell_principals(cause: &mut Cause, named: Vec<Named<'_>>) {
+    if named.is_empty() {
+        return;
+    }
+    let told = named.iter().map(|it| match it.maker {
+        Some(maker) => format!("`{}`, which stack `{}` makes", it.arn, maker.display_name),
+        None => format!("`{}`, which no stack of this app makes", it.arn),
+    });
+    cause.detail = Some(format!("its policy names {}", told.collect::<Vec<_>>().join(", and ")));
+    let mut makers: Vec<&StackArtifact> = named.iter().filter_map(|it| it.maker).collect();
+    makers.dedup_by_key(|it| &it.id);
+    cause.deploy_first = makers.iter().map(|it| it.id.clone()).collect();
+    let names: Vec<String> = makers.iter().map(|it| format!("`{}`", it.display_name)).collect();
+    cause.help = Some(match names.is_empty() {
+        true => "make the user or role first, or mend its name in the policy".to_owned(),
+        false => format!("deploy {} first: AWS checks that a principal exists", names.join(" and ")),
+    });
+}
+
+/// The last ARN of a role in a text: who is to be assumed comes after who assumes.
+fn last_role(text: &str) -> Option<&str> {
+    let words = text.split(|it: char| it.is_whitespace() || "\"'`,()".contains(it));
+    words.map(|it| it.trim_end_matches('.')).rfind(|it| it.starts_with("arn:") && it.contains(":role/"))
 }
 
 /// What was seen of an operation so far.
@@ -219,6 +289,8 @@ struct Watch<'a> {
     since: Option<Timestamp>,
     root_status: Option<StackStatus>,
     failed: Vec<FailedEvent>,
+    /// Whether an update is being rolled back.
+    undoing: bool,
     retained: Vec<String>,
     cancelled: bool,
 }
@@ -238,6 +310,7 @@ impl<'a> Watch<'a> {
             since,
             root_status: None,
             failed: Vec::new(),
+            undoing: false,
             retained: Vec::new(),
             cancelled: false,
         }
@@ -330,6 +403,7 @@ impl<'a> Watch<'a> {
             return None;
         }
         if event.is_stack() && way.is_empty() {
+            self.undoing |= event.status == "UPDATE_ROLLBACK_IN_PROGRESS";
             self.root_status = Some(StackStatus::new(event.status.as_str()));
         }
         if event.is_stack() && !way.is_empty() && StackStatus::new(event.status.as_str()).is_terminal() {
@@ -337,7 +411,7 @@ impl<'a> Watch<'a> {
         }
         let failed_hook = event.hook.as_ref().is_some_and(|hook| hook.status.ends_with("FAILED"));
         if event.status.is_failure() || failed_hook {
-            self.failed.push(FailedEvent { event: event.clone(), nested: way.to_vec() });
+            self.failed.push(FailedEvent { event: event.clone(), nested: way.to_vec(), undoing: self.undoing });
         }
         if event.status == "DELETE_SKIPPED" && way.is_empty() {
             self.retained.push(event.logical_id.clone());

@@ -11,7 +11,7 @@ use crate::cloudformation::{
     ApiError, Clients, ContinueUpdateRollback, Environment, Output, Page, ResourceDrift, RollbackStack, Stack,
     StackResource,
 };
-use crate::desired::secret_outputs;
+use crate::desired::{is_secret_property, secret_outputs};
 use crate::engine::{Engine, RunError, RunOptions, Selection, Verb, select};
 use crate::event::OperationKind;
 use crate::follow::{Boundary, Target};
@@ -329,9 +329,18 @@ impl Desk {
             resources.extend(page.items.into_iter().filter(|it| it.status != "IN_SYNC"));
             match page.next_token {
                 Some(token) => next = Some(token),
-                None => return Ok(Drift::Found { status, resources }),
+                None => break,
             }
         }
+        for resource in &mut resources {
+            for it in &mut resource.differences {
+                if is_secret_property(&artifact.template, &resource.logical_id, &it.path) {
+                    it.expected = MASK.to_owned();
+                    it.actual = MASK.to_owned();
+                }
+            }
+        }
+        Ok(Drift::Found { status, resources })
     }
 }
 

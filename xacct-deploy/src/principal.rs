@@ -18,12 +18,17 @@ pub(crate) fn named_principals<'a>(assembly: &'a Assembly, resource: &Value) -> 
     let mut named: Vec<Named<'a>> = arns
         .into_iter()
         .map(|arn| {
-            let maker = assembly.stacks.iter().find(|it| makes(it, &arn));
+            let maker = maker(assembly, &arn);
             Named { arn, maker }
         })
         .collect();
     named.sort_by_key(|it| it.maker.is_none());
     named
+}
+
+/// The stack of the assembly that makes a user or role, by its ARN.
+pub(crate) fn maker<'a>(assembly: &'a Assembly, arn: &str) -> Option<&'a StackArtifact> {
+    assembly.stacks.iter().find(|it| makes(it, arn))
 }
 
 /// ARNs of users and roles below a `Principal`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{AccessAssertion, Dependency, Input, Origin, Packaging, Silenced};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SourceLocation};
 
 /// The schema version that this crate writes. CDK's CLI refuses newer ones than it knows.
 pub(super) const SCHEMA_VERSION: &str = "55.0.0";
@@ -138,4 +138,6 @@ pub(super) struct OwnStack {
     pub(super) inputs: Vec<Input>,
     #[serde(default)]
     pub(super) origins: BTreeMap<String, Origin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) location: Option<SourceLocation>,
 }

@@ -90,6 +90,7 @@ fn stack(
         inputs: known.map(|it| it.inputs.clone()).unwrap_or_default(),
         assets,
         origins: known.map(|it| it.origins.clone()).unwrap_or_default(),
+        location: known.and_then(|it| it.location.clone()),
         description: description(&template),
         ..StackArtifact::new(id, environment, template)
     })

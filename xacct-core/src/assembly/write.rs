@@ -60,6 +60,7 @@ fn fill(assembly: &mut Assembly, folder: &Path) -> Result<()> {
                 dependencies: stack.dependencies.clone(),
                 inputs: stack.inputs.clone(),
                 origins: stack.origins.clone(),
+                location: stack.location.clone(),
             },
         );
         artifacts.insert(stack.id.clone(), stack_artifact(stack, dependencies));

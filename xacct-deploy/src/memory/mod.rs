@@ -203,6 +203,18 @@ impl World {
         })
     }
 
+    /// What `Fn::GetAtt` returns for a stack's resource, secrets in clear as long as this world lives: for tests that look for a secret where it
+    /// must not be.
+    pub fn attribute(&self, environment: &Environment, stack: &str, logical_id: &str, name: &str) -> Option<String> {
+        self.with(|service| {
+            let state = &service.state;
+            let stack = state.find(environment, stack)?;
+            let resource = stack.resources.get(logical_id)?;
+            let value = preview::look_at(state, stack, logical_id, resource, Some(name)).ok()?;
+            Some(state.secrets.reveal(value.as_str()?))
+        })
+    }
+
     /// Sets a parameter of the parameter store.
     pub fn put_parameter(&self, environment: &Environment, name: &str, value: &str) {
         self.with(|service| {

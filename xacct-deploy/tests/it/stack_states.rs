@@ -229,7 +229,8 @@ async fn a_failed_rollback_names_what_can_be_skipped_and_is_continued_on_demand(
         .on("DescribeStackEvents", [events(history.clone())]);
     let played = stage.deploy(&app(), StackOptions::default()).await;
     assert_eq!(played.causes()[0].kind, CauseKind::Stuck);
-    assert_eq!(played.causes()[1].logical_id.as_deref(), Some("Topic"));
+    assert_eq!(played.causes()[0].logical_id.as_deref(), Some("Topic"));
+    assert_eq!(played.causes()[0].message, "the topic is gone");
 
     let stage = Stage::new();
     let mut done = history;

@@ -88,7 +88,7 @@ async fn expired_credentials_say_that_the_operation_goes_on() {
         .on("DescribeStackEvents", [expired.into()]);
     let played = stage.deploy(&app(), StackOptions::default()).await;
     assert_eq!(played.causes()[0].kind, CauseKind::Credentials);
-    assert!(played.causes()[0].message.contains("goes on in AWS"), "{:?}", played.causes());
+    assert!(played.causes()[0].detail.as_ref().unwrap().contains("goes on in AWS"), "{:?}", played.causes());
 }
 
 #[tokio::test(start_paused = true)]
@@ -359,8 +359,11 @@ async fn an_invalid_principal_is_named_with_the_stack_that_makes_it() {
     let only = Selection { stacks: Some(["App".to_owned()].into()), exclusively: true };
     let (run, events) = stage.engine.deploy(&assembly, &only, StackOptions::default(), RunOptions::default());
     let played = play(run, events).await;
-    let help = played.causes()[0].help.as_deref().unwrap();
-    assert!(help.contains("role/build") && help.contains("`Production`"), "{help}");
+    let cause = &played.causes()[0];
+    let detail = cause.detail.as_deref().unwrap();
+    assert!(detail.contains("role/build") && detail.contains("`Production`"), "{detail}");
+    assert!(cause.help.as_deref().unwrap().starts_with("deploy `Production` first"), "{cause:?}");
+    assert_eq!(cause.deploy_first, ["Production"]);
 }
 
 #[tokio::test(start_paused = true)]
