@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use crate::exit::Exit;
-use crate::interrupt::Interrupts;
 use crate::problem::{Failure, Problem};
 use crate::session::Session;
 
@@ -28,13 +27,13 @@ pub(crate) async fn agree(session: &Session<'_>, question: &Question<'_>) -> Res
         return Err(Failure::new(Exit::Usage, problem.help(format!("agree in advance with {}", question.instead))));
     }
     let choices = if question.details.is_empty() { "[y/N]" } else { "[y/N/d/?]" };
-    let mut interrupts = Interrupts::listen();
+    let mut interrupts = session.interrupts.lock().await;
     loop {
         let _ = write!(io::stderr().lock(), "{} {choices} ", session.terminal.err.bold(question.text));
         let answer = tokio::select! {
             _ = interrupts.next() => {
                 session.terminal.err_line("");
-                return Err(Failure::told(Exit::Interrupted));
+                return Err(Failure::new(Exit::Interrupted, Problem::error("interrupted: nothing was written")));
             }
             answer = read_line() => answer,
         };

@@ -242,6 +242,8 @@ pub(crate) struct DiffArgs {
     #[arg(long)]
     pub(crate) exit_code: bool,
     #[command(flatten)]
+    pub(crate) parameters: Parameters,
+    #[command(flatten)]
     pub(crate) local: Local,
 }
 
@@ -274,6 +276,8 @@ pub(crate) struct DeployArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) outputs_file: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) parameters: Parameters,
+    #[command(flatten)]
     pub(crate) running: Running,
     #[command(flatten)]
     pub(crate) local: Local,
@@ -291,6 +295,28 @@ pub(crate) struct Running {
     /// How long one operation may take, such as 90s, 30m or 2h; after that it is left to AWS
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// What to do about a stack that somebody else works on: follow it to its end first, or stop and say so
+    #[arg(long, value_name = "WHAT", default_value = "wait")]
+    pub(crate) if_busy: IfBusy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IfBusy {
+    /// Follow it to its end, then begin
+    Wait,
+    /// Leave it alone: that is a failure
+    Stop,
+}
+
+/// Values for parameters of templates.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Parameters {
+    /// A value for a parameter of a stack's template
+    #[arg(long, value_name = "[STACK:]NAME=VALUE", value_parser = pair)]
+    pub(crate) parameters: Vec<(String, String)>,
+    /// A value for a parameter from an environment variable: for secrets, which do not belong on a command line
+    #[arg(long, value_name = "[STACK:]NAME=VARIABLE", value_parser = pair)]
+    pub(crate) parameters_from_env: Vec<(String, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use xacct_deploy::aws::{Access, AwsConnector, RoleAccess, Source};
 use xacct_deploy::memory::{LIMITS, World};
-use xacct_deploy::{Connector, Engine, FileStore, MemoryStore, Pace, ProblemKind, RunError};
+use xacct_deploy::{Engine, FileStore, MemoryStore, Pace, ProblemKind, RunError};
 
 use crate::args::Local;
 use crate::config::{Account, Config};
 use crate::exit::Exit;
 use crate::failed::wrap;
 use crate::problem::{Failure, Problem};
-use crate::session::Session;
+use crate::session::{Session, quoted};
 use crate::terminal::Terminal;
 
 /// Where this program keeps what it remembers, below the current folder.
@@ -27,28 +27,29 @@ const LOCAL_SPEED: f64 = 20.0;
 /// An engine, and what is behind it.
 pub(crate) struct Cloud {
     pub(crate) engine: Engine,
-    pub(crate) connector: Arc<dyn Connector>,
     /// The world in memory, and the file that keeps it.
     local: Option<(World, PathBuf)>,
+    /// The flags that lead to the same place.
+    flags: String,
 }
 
 impl Cloud {
     pub(crate) fn new(session: &Session<'_>, local: &Local) -> Result<Self, Failure> {
-        if local.local { Self::local(session, local.local_state.as_deref()) } else { Ok(Self::aws(session)) }
+        if local.local {
+            return Self::local(session, local.local_state.as_deref());
+        }
+        let engine = session.engine.clone().unwrap_or_else(|| {
+            let store = FileStore::new(folder().join("state"));
+            Engine::new(Arc::new(connector(&session.config)), Arc::new(store))
+        });
+        Ok(Self { engine, local: None, flags: String::new() })
     }
 
-    fn aws(session: &Session<'_>) -> Self {
-        let connector: Arc<dyn Connector> = Arc::new(connector(&session.config));
-        let store = FileStore::new(folder().join("state"));
-        Self { engine: Engine::new(connector.clone(), Arc::new(store)), connector, local: None }
-    }
-
-    fn local(session: &Session<'_>, file: Option<&Path>) -> Result<Self, Failure> {
-        let file = file.map_or_else(|| folder().join("local.json"), Path::to_owned);
+    fn local(session: &Session<'_>, given: Option<&Path>) -> Result<Self, Failure> {
+        let file = given.map_or_else(|| folder().join("local.json"), Path::to_owned);
         let builder = World::builder().speed(LOCAL_SPEED).bootstrapped();
         let world = builder.load(&file).map_err(|error| Failure::internal(&error))?;
-        let connector: Arc<dyn Connector> = Arc::new(world.clone());
-        let mut engine = Engine::new(connector.clone(), Arc::new(MemoryStore::default()));
+        let mut engine = Engine::new(Arc::new(world.clone()), Arc::new(MemoryStore::default()));
         engine.pace = Pace { first: Duration::from_millis(20), longest: Duration::from_millis(60) };
         let style = &session.terminal.err;
         session.terminal.say(&format!(
@@ -56,7 +57,14 @@ impl Cloud {
             style.cyan("local"),
             file.display()
         ));
-        Ok(Self { engine, connector, local: Some((world, file)) })
+        let state = given.map(|it| format!(" --local-state {}", quoted(&it.display().to_string())));
+        let flags = format!(" --local{}", state.unwrap_or_default());
+        Ok(Self { engine, local: Some((world, file)), flags })
+    }
+
+    /// Another command about the same stacks, to paste into a shell.
+    pub(crate) fn command(&self, session: &Session<'_>, verb: &str) -> String {
+        format!("{}{}", session.command(verb), self.flags)
     }
 
     pub(crate) fn is_local(&self) -> bool {
@@ -128,6 +136,25 @@ fn role(account: &Account, config: &Config) -> Option<RoleAccess> {
     };
     Some(RoleAccess::Role { arn, external_id: None })
 }
+
+/// Waits for what the engine finds out. Whoever interrupts leaves at once; `so_far` says what was done until then.
+pub(crate) async fn answer<T>(
+    session: &Session<'_>,
+    so_far: &str,
+    question: impl Future<Output = Result<T, RunError>>,
+) -> Result<T, Failure> {
+    let mut interrupts = session.interrupts.lock().await;
+    tokio::select! {
+        biased;
+        _ = interrupts.next() => {
+            Err(Failure::new(Exit::Interrupted, Problem::error(format!("interrupted: {so_far}"))))
+        }
+        answer = question => answer.map_err(|error| refused(&error, &session.config)),
+    }
+}
+
+/// What most of the program has done when it is interrupted.
+pub(crate) const NOTHING_WRITTEN: &str = "nothing was written";
 
 /// A run that could not begin, with everything that stands in its way.
 pub(crate) fn refused(error: &RunError, config: &Config) -> Failure {

@@ -1,16 +1,21 @@
 //! Sees a run of the engine through: shows its events, and does what the user wants when interrupted.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
+use xacct_core::Assembly;
 use xacct_deploy::event::StackInfo;
-use xacct_deploy::{Event, Events, Handle, Intent, Run, RunError, Summary};
+use xacct_deploy::{Cause, Environment, Event, Events, Handle, Intent, Outcome, Run, RunError, Summary};
 
-use crate::cloud::refused;
+use crate::cloud::{Cloud, NOTHING_WRITTEN, refused};
 use crate::exit::Exit;
-use crate::interrupt::{Interrupt, Interrupts};
-use crate::problem::Failure;
-use crate::session::{Session, invocation};
+use crate::failed;
+use crate::interrupt::Interrupt;
+use crate::problem::{Failure, Problem};
+use crate::session::Session;
 use crate::view::View;
 
 /// How a run ended.
@@ -18,91 +23,190 @@ pub(crate) struct Ended {
     pub(crate) summary: Summary,
     /// The stacks that it was about, in order.
     pub(crate) stacks: Vec<StackInfo>,
+    /// The assets that could not be uploaded.
+    pub(crate) assets: Vec<FailedAsset>,
     pub(crate) was_interrupted: bool,
     pub(crate) took: Duration,
 }
 
+/// An asset that could not be uploaded.
+pub(crate) struct FailedAsset {
+    /// The path of its construct.
+    pub(crate) name: String,
+    pub(crate) environment: Environment,
+    pub(crate) cause: Cause,
+}
+
+/// A run of the engine, and what it tells.
+pub(crate) type Started = (Run<Result<Summary, RunError>>, Events);
+
 /// How often bars are redrawn while nothing happens.
 const TICK: Duration = Duration::from_millis(200);
+/// How long a run may take to let go of what it is doing when the user leaves.
+const PARTING: Duration = Duration::from_secs(5);
 
-/// Follows a run to its end. An error if it did not begin, or if the user left.
+/// Follows a run to its end, keeps what is local, and tells what failed. An error if the run did not begin, or if the user left.
 pub(crate) async fn follow(
     session: &Session<'_>,
-    run: Run<Result<Summary, RunError>>,
-    events: Events,
+    cloud: &Cloud,
+    assembly: &Assembly,
+    run: Started,
 ) -> Result<Ended, Failure> {
-    see(session, run, events, false).await
+    let ended = see(session, cloud, run, Manner::Work).await;
+    let kept = cloud.keep();
+    match ended {
+        Ok(ended) => {
+            failed::tell(session, cloud, &ended, assembly);
+            kept.map(|()| ended)
+        }
+        Err(mut failure) => {
+            failure.problems.extend(kept.err().into_iter().flat_map(|it| it.problems));
+            Err(failure)
+        }
+    }
 }
 
 /// Shows what is to be seen now, and does not wait for what goes on.
-pub(crate) async fn glance(
-    session: &Session<'_>,
-    run: Run<Result<Summary, RunError>>,
-    events: Events,
-) -> Result<Ended, Failure> {
-    see(session, run, events, true).await
+pub(crate) async fn glance(session: &Session<'_>, cloud: &Cloud, run: Started) -> Result<Ended, Failure> {
+    see(session, cloud, run, Manner::Glance).await
 }
 
-async fn see(
+/// Follows what somebody does, and tells what failed. Whoever has seen enough interrupts it.
+pub(crate) async fn watch(
     session: &Session<'_>,
-    run: Run<Result<Summary, RunError>>,
-    mut events: Events,
-    only_now: bool,
+    cloud: &Cloud,
+    assembly: &Assembly,
+    run: Started,
 ) -> Result<Ended, Failure> {
-    let start = tokio::time::Instant::now();
+    let ended = see(session, cloud, run, Manner::Watch).await?;
+    cloud.keep()?;
+    failed::tell(session, cloud, &ended, assembly);
+    Ok(ended)
+}
+
+/// What a run is followed for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// It does something.
+    Work,
+    /// It only looks, until what is looked at ends.
+    Watch,
+    /// It only looks at what is there now.
+    Glance,
+}
+
+async fn see(session: &Session<'_>, cloud: &Cloud, run: Started, manner: Manner) -> Result<Ended, Failure> {
+    let (run, mut events) = run;
+    let start = Instant::now();
     let handle = run.handle();
     let mut run = std::pin::pin!(run);
-    let mut interrupts = Interrupts::listen();
+    let mut interrupts = session.interrupts.lock().await;
     let mut view = View::new(&session.terminal);
-    let mut stacks = Vec::new();
+    let mut seen = Seen::default();
     let mut wishes: Option<mpsc::UnboundedReceiver<Wish>> = None;
-    let mut interrupted = 0;
-    let mut begun = 0;
+    let mut interrupted = false;
+    let mut parting: Option<Instant> = None;
     let mut tick = tokio::time::interval(TICK);
     let result = loop {
         tokio::select! {
             biased;
             signal = interrupts.next() => {
-                interrupted += 1;
-                if interrupted > 1 || signal == Interrupt::Terminate {
+                if manner != Manner::Work {
                     view.end();
-                    leave(session);
                     return Err(Failure::told(Exit::Interrupted));
                 }
+                if !seen.has_begun() {
+                    view.end();
+                    return Err(Failure::new(Exit::Interrupted, Problem::error(format!("interrupted: {NOTHING_WRITTEN}"))));
+                }
+                if interrupted || signal == Interrupt::Terminate {
+                    view.end();
+                    return leave(session, cloud, &seen);
+                }
+                interrupted = true;
                 handle.set(Intent::StopStarting);
                 wishes = ask(session, &mut view);
             }
             Some(event) = events.next() => {
-                keep_stacks(&event, &mut stacks);
+                seen.event(&event);
                 view.event(&event);
-                begun += usize::from(matches!(event, Event::StackStarted { .. }));
-                if only_now && begun == stacks.len() {
+                if manner == Manner::Glance && seen.begun == seen.stacks.len() {
                     handle.set(Intent::Detach);
                 }
             }
             Some(wish) = next_wish(&mut wishes) => {
+                view.resume();
                 obey(wish, &handle, &mut view);
+                parting = matches!(wish, Wish::Detach).then(|| Instant::now() + PARTING);
                 wishes = None;
             }
             result = &mut run => break result,
+            // A call that is being repeated does not listen: what it would have told is not worth waiting for.
+            () = until(parting) => {
+                view.end();
+                return leave(session, cloud, &seen);
+            }
             _ = tick.tick() => view.tick(),
         }
     };
     while let Some(event) = events.try_next() {
-        keep_stacks(&event, &mut stacks);
+        seen.event(&event);
         view.event(&event);
     }
     view.end();
     let summary = result.map_err(|error| refused(&error, &session.config))?;
-    if summary.is_detached() && !only_now {
-        leave(session);
+    if summary.is_detached() && manner == Manner::Work {
+        tell_how_to_go_on(session, cloud, &seen)?;
     }
-    Ok(Ended { summary, stacks, was_interrupted: interrupted > 0, took: start.elapsed() })
+    let Seen { stacks, failed, .. } = seen;
+    Ok(Ended { summary, stacks, assets: failed, was_interrupted: interrupted, took: start.elapsed() })
 }
 
-fn keep_stacks(event: &Event, stacks: &mut Vec<StackInfo>) {
-    if let Event::RunStarted { stacks: known, .. } = event {
-        stacks.clone_from(known);
+/// What is known of a run from its events.
+#[derive(Default)]
+struct Seen {
+    stacks: Vec<StackInfo>,
+    /// How many stacks were begun.
+    begun: usize,
+    /// The ids of those that are worked on.
+    active: BTreeSet<String>,
+    /// The names of assets, by their hash.
+    assets: BTreeMap<String, String>,
+    failed: Vec<FailedAsset>,
+}
+
+impl Seen {
+    /// Whether something may have been written.
+    fn has_begun(&self) -> bool {
+        self.begun > 0 || !self.assets.is_empty()
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { stacks, .. } => self.stacks.clone_from(stacks),
+            Event::StackStarted { stack } => {
+                self.begun += 1;
+                self.active.insert(stack.clone());
+            }
+            Event::StackFinished { outcome: Outcome::Detached { .. }, .. } => {}
+            Event::StackFinished { stack, .. } => {
+                self.active.remove(stack);
+            }
+            Event::AssetStarted { asset, name, .. } => {
+                self.assets.insert(asset.clone(), name.clone());
+            }
+            Event::AssetFailed { asset, environment, cause } => {
+                let name = self.assets.get(asset).unwrap_or(asset).clone();
+                self.failed.push(FailedAsset { name, environment: environment.clone(), cause: cause.clone() });
+            }
+            _ => {}
+        }
+    }
+
+    /// The names of the stacks that are worked on.
+    fn active(&self) -> Vec<&str> {
+        let active = self.stacks.iter().filter(|it| self.active.contains(&it.id));
+        active.map(|it| it.display_name.as_str()).collect()
     }
 }
 
@@ -121,6 +225,7 @@ fn ask(session: &Session<'_>, view: &mut View<'_>) -> Option<mpsc::UnboundedRece
         view.note("waiting for the stacks that are being worked on");
         return None;
     }
+    view.hold();
     view.note(
         "what about the stacks that are being worked on? d detach (they go on in AWS) · c cancel updates · w wait [w]",
     );
@@ -145,6 +250,13 @@ async fn next_wish(wishes: &mut Option<mpsc::UnboundedReceiver<Wish>>) -> Option
     }
 }
 
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn obey(wish: Wish, handle: &Handle, view: &mut View<'_>) {
     match wish {
         Wish::Detach => {
@@ -159,13 +271,32 @@ fn obey(wish: Wish, handle: &Handle, view: &mut View<'_>) {
     }
 }
 
-/// What can be done from here, for somebody who left.
-fn leave(session: &Session<'_>) {
-    let program = invocation();
-    let style = &session.terminal.err;
-    session.terminal.say(&format!("{} operations that were started go on without us", style.yellow("left")));
-    session.terminal.say(&format!("  how they stand   {program} status"));
-    session.terminal.say(&format!("  follow them      {program} logs -f"));
-    session.terminal.say(&format!("  cancel updates   {program} cancel"));
-    session.terminal.say("  running the same command again takes them up where they are");
+/// The user, or the machine, does not wait for the end.
+fn leave(session: &Session<'_>, cloud: &Cloud, seen: &Seen) -> Result<Ended, Failure> {
+    tell_how_to_go_on(session, cloud, seen)?;
+    Err(Failure::told(Exit::Interrupted))
+}
+
+/// What can be done from here, for somebody who left. It is said even to those who want to hear of problems only.
+fn tell_how_to_go_on(session: &Session<'_>, cloud: &Cloud, seen: &Seen) -> Result<(), Failure> {
+    let terminal = &session.terminal;
+    let active = seen.active();
+    let [status, follow, cancel] = ["status", "logs -f", "cancel"].map(|it| cloud.command(session, it));
+    if terminal.json {
+        return terminal
+            .json("left", json!({ "stacks": &seen.active, "status": status, "follow": follow, "cancel": cancel }));
+    }
+    let left = terminal.err.yellow("left");
+    let again = "running the same command again takes them up where they are";
+    if active.is_empty() {
+        terminal.err_line(&format!("{left} no stack was being worked on"));
+        terminal.err_line(&format!("  how they stand   {status}"));
+        return Ok(());
+    }
+    terminal.err_line(&format!("{left} operations that were started go on without us: {}", active.join(", ")));
+    terminal.err_line(&format!("  how they stand   {status}"));
+    terminal.err_line(&format!("  follow them      {follow}"));
+    terminal.err_line(&format!("  cancel updates   {cancel}"));
+    terminal.err_line(&format!("  {again}"));
+    Ok(())
 }

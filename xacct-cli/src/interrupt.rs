@@ -11,7 +11,8 @@ pub(crate) enum Interrupt {
     Terminate,
 }
 
-/// Signals, from now on. Until then they end the program, and there is nothing to tidy up.
+/// The signals of a program that waits for something.
+#[derive(Default)]
 pub(crate) struct Interrupts {
     key: Option<Signal>,
     terminate: Option<Signal>,
@@ -19,6 +20,7 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
+    /// Those that arrive from now on. Until then they end the program, and there is nothing to tidy up.
     pub(crate) fn listen() -> Self {
         // Without a handler, a signal does what it does to any program.
         let listen = |kind| signal(kind).ok();

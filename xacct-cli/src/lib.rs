@@ -28,6 +28,7 @@ mod explanations;
 mod failed;
 mod follow;
 mod interrupt;
+mod parameters;
 mod plan_report;
 mod problem;
 mod report;
@@ -41,6 +42,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 use xacct_core::App;
+use xacct_deploy::Engine;
 
 use args::{CommandLine, SynthArgs, Verb};
 use exit::Exit;
@@ -74,10 +76,41 @@ impl<E: Into<BoxError>> Defined for Result<(), E> {
 /// Runs the command line of an app. `define` builds the app's tree; it is called when a verb needs it.
 pub fn run<R: Defined>(define: impl Fn(&App, &Config) -> R) -> ExitCode {
     let define = |app: &App, config: &Config| define(app, config).into_result();
-    main(&define).into()
+    main(&define, None).into()
 }
 
-fn main(define: Define<'_>) -> Exit {
+/// Runs the command line of an app over an engine of one's own: one that finds credentials in another way than
+/// [`AwsConnector`](xacct_deploy::aws::AwsConnector), keeps its records elsewhere than in `.xacct/state`, or is more or less patient. What
+/// `xacct.toml` says about profiles and roles is then the engine's business. With `--local` stacks still go to the CloudFormation in memory.
+///
+/// Tests of an app give it a [`World`](xacct_deploy::memory::World) in which things are there already, or go wrong:
+/// ```no_run
+/// use std::process::ExitCode;
+/// use std::sync::Arc;
+///
+/// use xacct_cli::{Config, ConfigError};
+/// use xacct_core::{App, Stack, StackProps};
+/// use xacct_deploy::memory::{CallFault, Fault, World};
+/// use xacct_deploy::{Engine, FileStore};
+///
+/// fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
+///     Stack::new(app, "Tools", config.environment("tools")?, StackProps::new());
+///     Ok(())
+/// }
+///
+/// fn main() -> ExitCode {
+///     let world = World::builder().speed(20.0).build();
+///     world.fail_call(CallFault::new(Fault::ExpiredCredentials).operation("DescribeStackEvents"));
+///     let engine = Engine::new(Arc::new(world), Arc::new(FileStore::new(".xacct/state")));
+///     xacct_cli::run_with(engine, define)
+/// }
+/// ```
+pub fn run_with<R: Defined>(engine: Engine, define: impl Fn(&App, &Config) -> R) -> ExitCode {
+    let define = |app: &App, config: &Config| define(app, config).into_result();
+    main(&define, Some(engine)).into()
+}
+
+fn main(define: Define<'_>, engine: Option<Engine>) -> Exit {
     let line = match parse() {
         Ok(line) => line,
         Err(error) => {
@@ -105,7 +138,7 @@ fn main(define: Define<'_>) -> Exit {
     if let Err(failure) = terminal.json_version() {
         return end(&terminal, Err(failure));
     }
-    match Session::new(global, terminal, define) {
+    match Session::new(global, terminal, define, engine) {
         Ok(session) => {
             let result = verbs::run(&session, verb);
             end(&session.terminal, result)

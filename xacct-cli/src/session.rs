@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::sync::Mutex;
 use xacct_core::{App, Assembly, Construct};
+use xacct_deploy::Engine;
 
 use crate::args::Global;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::interrupt::Interrupts;
 use crate::problem::{Failure, Problem};
 use crate::terminal::Terminal;
 use crate::{BoxError, ConfigError};
@@ -19,12 +22,21 @@ pub(crate) struct Session<'a> {
     pub(crate) global: Global,
     pub(crate) terminal: Terminal,
     pub(crate) config: Config,
+    /// An engine of the program's own, in the place of the one for AWS.
+    pub(crate) engine: Option<Engine>,
+    /// What the user, or the machine, interrupts with. Whoever waits for something holds it, so that no signal is lost in between.
+    pub(crate) interrupts: Mutex<Interrupts>,
     define: Define<'a>,
 }
 
 impl<'a> Session<'a> {
     /// Reads the configuration, and tells what is odd about it.
-    pub(crate) fn new(global: Global, terminal: Terminal, define: Define<'a>) -> Result<Self, (Failure, Terminal)> {
+    pub(crate) fn new(
+        global: Global,
+        terminal: Terminal,
+        define: Define<'a>,
+        engine: Option<Engine>,
+    ) -> Result<Self, (Failure, Terminal)> {
         let mut variables: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -34,7 +46,7 @@ impl<'a> Session<'a> {
                 for warning in &warnings {
                     terminal.problem(warning);
                 }
-                Ok(Self { global, terminal, config, define })
+                Ok(Self { global, terminal, config, engine, interrupts: Mutex::default(), define })
             }
             Err(error) => Err((error.into(), terminal)),
         }
@@ -80,6 +92,22 @@ impl<'a> Session<'a> {
             self.terminal.problem(&warning.into());
         }
         Ok(assembly)
+    }
+
+    /// Another command for the same app, to paste into a shell: with what this one says about the app and its accounts.
+    pub(crate) fn command(&self, verb: &str) -> String {
+        let global = &self.global;
+        let mut words = vec![verb.to_owned()];
+        let mut add = |flag: &str, value: String| words.push(format!("{flag} {}", quoted(&value)));
+        let path = |it: &PathBuf| it.display().to_string();
+        global.assembly.iter().for_each(|it| add("--assembly", path(it)));
+        global.config.iter().for_each(|it| add("--config", path(it)));
+        let pairs = [("--account", &global.account), ("--profile", &global.profile), ("--context", &global.context)];
+        for (flag, pairs) in pairs {
+            pairs.iter().for_each(|(key, value)| add(flag, format!("{key}={value}")));
+        }
+        global.region.iter().for_each(|it| add("--region", it.clone()));
+        format!("{} {}", invocation(), words.join(" "))
     }
 
     /// Where the assembly goes: CDK's CLI says where it wants it.
@@ -135,12 +163,13 @@ fn cannot_write(error: &xacct_core::assembly::AssemblyError, folder: &Path) -> F
 
 /// The command line once more, to paste into a shell.
 pub(crate) fn same_command() -> String {
-    let quoted = |word: String| {
-        let is_plain =
-            !word.is_empty() && word.chars().all(|it| it.is_ascii_alphanumeric() || "-_./=:,@+".contains(it));
-        if is_plain { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
-    };
-    std::iter::once(invocation()).chain(std::env::args().skip(1).map(quoted)).collect::<Vec<_>>().join(" ")
+    std::iter::once(invocation()).chain(std::env::args().skip(1).map(|it| quoted(&it))).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = !word.is_empty() && word.chars().all(|it| it.is_ascii_alphanumeric() || "-_./=:,@+".contains(it));
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// How the user starts this program: for hints that can be pasted.

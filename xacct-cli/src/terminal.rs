@@ -3,8 +3,10 @@
 //! Data goes to standard output, all else to standard error. A reader that has gone (`… | head`) is no error: what is
 //! left is dropped, and a deployment goes on. A full disk is one.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use serde::Serialize;
 use xacct_core::Severity;
@@ -29,6 +31,8 @@ pub(crate) struct Terminal {
     /// Both a question and its answer can pass.
     pub(crate) can_ask: bool,
     reader_is_gone: AtomicBool,
+    /// What must not be shown.
+    hidden: RwLock<Vec<String>>,
 }
 
 impl Terminal {
@@ -54,7 +58,27 @@ impl Terminal {
             err: Style::new(global.color, err_is_terminal, is_dumb, width),
             can_ask: err_is_terminal && io::stdin().is_terminal() && !global.json,
             reader_is_gone: AtomicBool::new(false),
+            hidden: RwLock::default(),
         }
+    }
+
+    /// A text that is shown as `****` from now on. One of less than four characters would blot out ordinary text, and protects nothing.
+    pub(crate) fn hide(&self, secret: &str) {
+        if secret.chars().count() < 4 {
+            return;
+        }
+        let mut hidden = self.hidden.write().unwrap_or_else(PoisonError::into_inner);
+        hidden.push(secret.to_owned());
+        hidden.sort_by_key(|it| std::cmp::Reverse(it.len()));
+    }
+
+    fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner);
+        let is_in = hidden.iter().any(|it| text.contains(it.as_str()));
+        if !is_in {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "****")))
     }
 
     /// A line of data for standard output.
@@ -68,7 +92,7 @@ impl Terminal {
             return Ok(());
         }
         let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(self.scrub(text).as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.reader_is_gone.store(true, Ordering::Relaxed);
@@ -108,7 +132,7 @@ impl Terminal {
 
     /// A line for standard error, whatever the flags say. Nobody can be told when that fails.
     pub(crate) fn err_line(&self, line: &str) {
-        let _ = writeln!(io::stderr().lock(), "{line}");
+        let _ = writeln!(io::stderr().lock(), "{}", self.scrub(line));
     }
 
     /// Tells of a problem: rendered for people, or as a `diagnostic` line.
@@ -117,7 +141,7 @@ impl Terminal {
             // A stream that cannot be written to is found out by the next line of data.
             let _ = self.json("diagnostic", report::json(problem));
         } else if problem.severity == Severity::Error || !self.quiet {
-            let _ = write!(io::stderr().lock(), "{}", report::render(problem, &self.err));
+            let _ = write!(io::stderr().lock(), "{}", self.scrub(&report::render(problem, &self.err)));
         }
     }
 }

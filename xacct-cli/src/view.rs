@@ -5,8 +5,9 @@
 mod bars;
 mod progress;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
 use xacct_deploy::cloudformation::StatusText;
 use xacct_deploy::{Event, Timestamp};
 
@@ -23,7 +24,7 @@ pub(crate) struct View<'a> {
     terminal: &'a Terminal,
     progress: Progress,
     how: How,
-    last: Instant,
+    silence: Silence,
 }
 
 enum How {
@@ -41,19 +42,23 @@ impl<'a> View<'a> {
             ProgressHow::Errors => How::Nothing,
             ProgressHow::Auto | ProgressHow::Events => How::Lines,
         };
-        Self { terminal, progress: Progress::default(), how, last: Instant::now() }
+        Self { terminal, progress: Progress::default(), how, silence: Silence::default() }
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
         self.progress.event(event);
-        self.last = Instant::now();
+        self.silence.end();
         let line = self.progress.line(event, self.terminal.verbose, &self.terminal.err);
         match &mut self.how {
             How::Json => {
                 // A stream that is gone or full must not stop a deployment.
                 let _ = self.terminal.data(&serde_json::to_string(event).unwrap_or_default());
             }
-            How::Bars(bars) => bars.event(event, &self.progress, line.as_deref()),
+            How::Bars(bars) => {
+                if let Some(line) = bars.event(event, &self.progress, line.as_deref()) {
+                    self.terminal.err_line(line);
+                }
+            }
             How::Lines => {
                 if let Some(line) = line {
                     self.terminal.err_line(&format!("{} {line}", self.terminal.err.dim(&time_of_day())));
@@ -67,10 +72,9 @@ impl<'a> View<'a> {
     pub(crate) fn tick(&mut self) {
         match &mut self.how {
             How::Bars(bars) => bars.tick(),
-            How::Lines if self.last.elapsed() >= SILENCE => {
-                self.last = Instant::now();
-                if let Some(waiting) = self.progress.waiting() {
-                    self.terminal.err_line(&format!("{} waiting on {waiting}", self.terminal.err.dim(&time_of_day())));
+            How::Lines => {
+                if let Some(line) = self.silence.broken(&self.progress) {
+                    self.terminal.err_line(&format!("{} {line}", self.terminal.err.dim(&time_of_day())));
                 }
             }
             _ => {}
@@ -83,8 +87,23 @@ impl<'a> View<'a> {
             How::Json => {
                 let _ = self.terminal.json("note", serde_json::json!({ "stack": null, "message": text }));
             }
-            How::Bars(bars) => bars.print(text),
+            How::Bars(bars) if !bars.is_held() => bars.print(text),
+            How::Bars(_) => self.terminal.err_line(text),
             How::Lines | How::Nothing => self.terminal.err_line(text),
+        }
+    }
+
+    /// Redraws nothing while the user is asked something.
+    pub(crate) fn hold(&mut self) {
+        if let How::Bars(bars) = &mut self.how {
+            bars.hold();
+        }
+    }
+
+    /// The user has answered.
+    pub(crate) fn resume(&mut self) {
+        if let How::Bars(bars) = &mut self.how {
+            bars.resume();
         }
     }
 
@@ -93,6 +112,32 @@ impl<'a> View<'a> {
         if let How::Bars(bars) = &mut self.how {
             bars.end();
         }
+    }
+}
+
+/// How long nothing was told.
+struct Silence {
+    since: Instant,
+}
+
+impl Default for Silence {
+    fn default() -> Self {
+        Self { since: Instant::now() }
+    }
+}
+
+impl Silence {
+    fn end(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// What is waited for, if it is time to say so.
+    fn broken(&mut self, progress: &Progress) -> Option<String> {
+        if self.since.elapsed() < SILENCE {
+            return None;
+        }
+        self.end();
+        progress.waiting().map(|it| format!("waiting on {it}"))
     }
 }
 
@@ -113,4 +158,61 @@ pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use xacct_deploy::cloudformation::Environment;
+    use xacct_deploy::event::StackInfo;
+
+    use super::*;
+
+    fn second() -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn begun() -> Progress {
+        let mut progress = Progress::default();
+        let info = StackInfo {
+            id: "Tools".into(),
+            display_name: "Tools".into(),
+            stack_name: "Tools".into(),
+            environment: Environment { account: "111111111111".into(), region: "eu-west-1".into() },
+            after: Vec::new(),
+            wave: 0,
+        };
+        progress.event(&Event::RunStarted { version: 1, verb: "deploy".into(), run: "r".into(), stacks: vec![info] });
+        progress.event(&Event::StackStarted { stack: "Tools".into() });
+        progress
+    }
+
+    /// Lines that break the silence within a time.
+    async fn lines(silence: &mut Silence, progress: &Progress, seconds: u32) -> Vec<String> {
+        let mut lines = Vec::new();
+        for _ in 0..seconds {
+            tokio::time::advance(second()).await;
+            lines.extend(silence.broken(progress));
+        }
+        lines
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_half_minute_it_is_said_what_is_waited_for() {
+        let progress = begun();
+        let mut silence = Silence::default();
+        assert!(lines(&mut silence, &progress, 29).await.is_empty());
+        assert_eq!(lines(&mut silence, &progress, 1).await, ["waiting on Tools: its change set since 00:30"]);
+        assert!(lines(&mut silence, &progress, 29).await.is_empty());
+        assert_eq!(lines(&mut silence, &progress, 61).await.len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_happens_ends_the_silence() {
+        let progress = begun();
+        let mut silence = Silence::default();
+        tokio::time::advance(second() * 29).await;
+        silence.end();
+        assert!(lines(&mut silence, &progress, 29).await.is_empty());
+        assert_eq!(lines(&mut silence, &progress, 1).await, ["waiting on Tools: its change set since 00:59"]);
+    }
 }

@@ -1,13 +1,21 @@
 //! A small app for the tests of the command line. The context `case` chooses a mistake.
 
+mod script;
+mod trouble;
+
 use std::process::ExitCode;
 
+use script::Script;
 use xacct_cli::{Config, ConfigError};
 use xacct_core::value::{Props, Value};
 use xacct_core::{App, CfnOutput, CfnOutputProps, Construct, Node, Stack, StackProps};
 
 fn main() -> ExitCode {
-    xacct_cli::run(define)
+    let Some(script) = Script::here() else { return xacct_cli::run(define) };
+    let world = script.world();
+    let code = xacct_cli::run_with(script.engine(&world), define);
+    script.keep(&world);
+    code
 }
 
 fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
@@ -53,6 +61,13 @@ fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
                 last = next;
             }
         }
+        "wide" => {
+            for index in 0..20 {
+                let stack =
+                    Stack::new(app, &format!("Wide{index:02}"), config.environment("tools")?, StackProps::new());
+                queue(&stack, "Queue");
+            }
+        }
         "name-taken" => {
             named(&tools, "Jobs");
             let again = Stack::new(app, "Again", config.environment("tools")?, StackProps::new());
@@ -84,10 +99,14 @@ fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
         "number" => {
             let _: u32 = config.context_or("retention", 30)?;
         }
-        _ => {}
+        case => {
+            trouble::define(case, app, config, &tools, &production)?;
+        }
     }
-    let arn: Value<str> = first.get_att("Arn");
-    CfnOutput::new(&production, "QueueArn", arn, CfnOutputProps::default());
+    if !matches!(case.as_str(), "pipeline" | "export") {
+        let arn: Value<str> = first.get_att("Arn");
+        CfnOutput::new(&production, "QueueArn", arn, CfnOutputProps::default());
+    }
     Ok(())
 }
 

@@ -9,7 +9,6 @@ use crate::approval::{Question, agree};
 use crate::args::BootstrapArgs;
 use crate::cloud::Cloud;
 use crate::exit::Exit;
-use crate::failed;
 use crate::follow::follow;
 use crate::problem::Failure;
 use crate::session::Session;
@@ -26,10 +25,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &BootstrapArgs) -> Result<E
     let text = format!("Bootstrap {}?", count(environments.len(), "environment"));
     agree(session, &Question { text: &text, details: &[], instead: "--yes" }).await?;
     let cloud = Cloud::new(session, &args.local)?;
-    let (run, events) = cloud.engine.bootstrap(&environments, StackOptions::default(), run_options(&args.running));
-    let ended = follow(session, run, events).await;
-    cloud.keep()?;
-    let ended = ended?;
-    failed::tell(&session.terminal, &ended, &Assembly::default());
+    let run = cloud.engine.bootstrap(&environments, StackOptions::default(), run_options(&args.running));
+    let ended = follow(session, &cloud, &Assembly::default(), run).await?;
     Ok(conclude(session, &ended, &cloud, false))
 }

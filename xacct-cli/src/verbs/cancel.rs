@@ -4,18 +4,21 @@ use serde_json::json;
 use xacct_deploy::Cancellation;
 
 use crate::args::CancelArgs;
-use crate::cloud::{Cloud, refused};
+use crate::cloud::{Cloud, answer};
 use crate::exit::Exit;
 use crate::problem::Failure;
-use crate::session::{Session, invocation};
+use crate::session::Session;
 use crate::verbs::deploy::selection;
+
+/// What can have been done when the user interrupts.
+const SO_FAR: &str = "some updates may have been cancelled already; `status` shows which";
 
 pub(crate) async fn run(session: &Session<'_>, args: &CancelArgs) -> Result<Exit, Failure> {
     let terminal = &session.terminal;
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, true)?;
     let cloud = Cloud::new(session, &args.local)?;
-    let results = cloud.engine.cancel(&assembly, &selection).await.map_err(|error| refused(&error, &session.config))?;
+    let results = answer(session, SO_FAR, cloud.engine.cancel(&assembly, &selection)).await?;
     cloud.keep()?;
     let mut exit = Exit::Done;
     let mut is_rolling_back = false;
@@ -41,7 +44,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &CancelArgs) -> Result<Exit
         terminal.say(&format!("  {}  {text}", stack.display_name));
     }
     if is_rolling_back {
-        terminal.say(&format!("follow it with `{} logs -f`", invocation()));
+        terminal.say(&format!("follow it with `{}`", cloud.command(session, "logs -f")));
     }
     Ok(exit)
 }

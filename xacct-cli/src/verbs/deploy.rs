@@ -8,11 +8,11 @@ use xacct_deploy::plan::{Plan, StackAction};
 use xacct_deploy::{Outcome, RunOptions, Selection, StackOptions};
 
 use crate::approval::{Question, agree};
-use crate::args::{DeployArgs, OnFailure, RequireApproval, Running, Stacks};
-use crate::cloud::{Cloud, refused};
+use crate::args::{DeployArgs, IfBusy, OnFailure, RequireApproval, Running, Stacks};
+use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
 use crate::exit::Exit;
-use crate::failed;
 use crate::follow::{Ended, follow};
+use crate::parameters;
 use crate::plan_report::{self, losses, path};
 use crate::problem::{Failure, Problem};
 use crate::select::{matches, select};
@@ -24,11 +24,12 @@ use crate::view::duration;
 pub(crate) async fn run(session: &Session<'_>, args: &DeployArgs) -> Result<Exit, Failure> {
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, args.exclusively)?;
-    let assembly = session.write(assembly)?;
+    let mut assembly = session.write(assembly)?;
+    parameters::fill(session, &mut assembly, &args.parameters)?;
     let cloud = Cloud::new(session, &args.local)?;
     cloud.tell_limits(&session.terminal);
     before_deployment(session, &assembly)?;
-    let plan = cloud.engine.plan(&assembly, &selection).await.map_err(|error| refused(&error, &session.config))?;
+    let plan = answer(session, NOTHING_WRITTEN, cloud.engine.plan(&assembly, &selection)).await?;
     session.terminal.json("plan", &plan)?;
     for line in plan_report::summary(&plan, &session.terminal.err) {
         session.terminal.say(&line);
@@ -40,15 +41,13 @@ pub(crate) async fn run(session: &Session<'_>, args: &DeployArgs) -> Result<Exit
     options.no_rollback = args.no_rollback;
     options.revert_drift = args.revert_drift;
     options.even_if_unchanged = args.revert_drift;
+    options.refuse_busy = args.running.if_busy == IfBusy::Stop;
     options.recreate_failed = plan.stacks.iter().any(|it| it.action == StackAction::Recreate);
-    let (run, events) = cloud.engine.deploy(&assembly, &selection, options, run_options(&args.running));
-    let ended = follow(session, run, events).await;
-    cloud.keep()?;
-    let ended = ended?;
+    let run = cloud.engine.deploy(&assembly, &selection, options, run_options(&args.running));
+    let ended = follow(session, &cloud, &assembly, run).await?;
     if let Some(file) = &args.outputs_file {
         write_outputs(&ended, file)?;
     }
-    failed::tell(&session.terminal, &ended, &assembly);
     tell_outputs(session, &ended);
     Ok(conclude(session, &ended, &cloud, args.dry_run))
 }

@@ -4,10 +4,9 @@ use xacct_core::assembly::StackArtifact;
 use xacct_deploy::DestroyOptions;
 
 use crate::approval::{Question, agree};
-use crate::args::DestroyArgs;
-use crate::cloud::{Cloud, refused};
+use crate::args::{DestroyArgs, IfBusy};
+use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
 use crate::exit::Exit;
-use crate::failed;
 use crate::follow::follow;
 use crate::problem::Failure;
 use crate::session::Session;
@@ -18,7 +17,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &DestroyArgs) -> Result<Exi
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, args.exclusively)?;
     let cloud = Cloud::new(session, &args.local)?;
-    let reports = cloud.engine.status(&assembly, &selection).await.map_err(|error| refused(&error, &session.config))?;
+    let reports = answer(session, NOTHING_WRITTEN, cloud.engine.status(&assembly, &selection)).await?;
     let there: Vec<&StackArtifact> = reports
         .iter()
         .rev()
@@ -36,10 +35,8 @@ pub(crate) async fn run(session: &Session<'_>, args: &DestroyArgs) -> Result<Exi
     let mut options = DestroyOptions::default();
     options.remove_protection = args.remove_protection;
     options.keep_what_fails = args.keep_what_fails;
-    let (run, events) = cloud.engine.destroy(&assembly, &selection, options, run_options(&args.running));
-    let ended = follow(session, run, events).await;
-    cloud.keep()?;
-    let ended = ended?;
-    failed::tell(&session.terminal, &ended, &assembly);
+    options.refuse_busy = args.running.if_busy == IfBusy::Stop;
+    let run = cloud.engine.destroy(&assembly, &selection, options, run_options(&args.running));
+    let ended = follow(session, &cloud, &assembly, run).await?;
     Ok(conclude(session, &ended, &cloud, false))
 }

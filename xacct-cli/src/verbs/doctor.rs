@@ -128,7 +128,7 @@ impl Check {
 /// Whose credentials there are for an account, and whether it is ready to be deployed to.
 async fn look(cloud: &Cloud, alias: &str, environment: &Environment) -> Vec<Check> {
     let check = |what: &str, state, text: String| Check { name: format!("{alias} {what}"), state, text };
-    let clients = match cloud.connector.connect(environment).await {
+    let clients = match cloud.engine.connector().connect(environment).await {
         Ok(clients) => clients,
         Err(error) => return vec![check("credentials", State::Bad, error.message)],
     };

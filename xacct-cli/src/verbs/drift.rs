@@ -4,7 +4,7 @@ use serde_json::json;
 use xacct_deploy::Drift;
 
 use crate::args::DriftArgs;
-use crate::cloud::{Cloud, refused};
+use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
 use crate::exit::Exit;
 use crate::problem::Failure;
 use crate::session::Session;
@@ -16,7 +16,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &DriftArgs) -> Result<Exit,
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, true)?;
     let cloud = Cloud::new(session, &args.local)?;
-    let results = cloud.engine.drift(&assembly, &selection).await.map_err(|error| refused(&error, &session.config))?;
+    let results = answer(session, NOTHING_WRITTEN, cloud.engine.drift(&assembly, &selection)).await?;
     cloud.keep()?;
     let (mut drifted, mut failed) = (false, false);
     for stack in &assembly.stacks {

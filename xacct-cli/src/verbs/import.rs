@@ -5,10 +5,9 @@ use xacct_deploy::StackOptions;
 use xacct_deploy::cloudformation::ResourceToImport;
 
 use crate::approval::{Question, agree};
-use crate::args::{ImportArgs, Stacks};
+use crate::args::{IfBusy, ImportArgs, Stacks};
 use crate::cloud::Cloud;
 use crate::exit::Exit;
-use crate::failed;
 use crate::follow::follow;
 use crate::problem::{Failure, Problem};
 use crate::session::Session;
@@ -30,6 +29,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &ImportArgs) -> Result<Exit
     };
     let resources = args.resources.iter().map(|(name, identifier)| {
         let (logical_id, resource_type) = find(stack, name)?;
+        check_identifier(name, &resource_type, identifier.keys().map(String::as_str))?;
         Ok(ResourceToImport { logical_id, resource_type, identifier: identifier.clone() })
     });
     let resources = resources.collect::<Result<Vec<_>, Failure>>()?;
@@ -40,14 +40,26 @@ pub(crate) async fn run(session: &Session<'_>, args: &ImportArgs) -> Result<Exit
     agree(session, &Question { text: &text, details: &[], instead: "--yes" }).await?;
     let mut options = StackOptions::default();
     options.import.insert(stack.id.clone(), resources);
+    options.refuse_busy = args.running.if_busy == IfBusy::Stop;
     let assembly = session.write(assembly.clone())?;
     let cloud = Cloud::new(session, &args.local)?;
-    let (run, events) = cloud.engine.deploy(&assembly, &selected, options, run_options(&args.running));
-    let ended = follow(session, run, events).await;
-    cloud.keep()?;
-    let ended = ended?;
-    failed::tell(&session.terminal, &ended, &assembly);
+    let run = cloud.engine.deploy(&assembly, &selected, options, run_options(&args.running));
+    let ended = follow(session, &cloud, &assembly, run).await?;
     Ok(conclude(session, &ended, &cloud, false))
+}
+
+/// CloudFormation would say much later, and less clearly, that a key is none of those that identify the resource.
+fn check_identifier<'a>(name: &str, kind: &str, keys: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let known: Vec<&str> =
+        xacct_schema::resource_type(kind).into_iter().flat_map(|it| it.primary_identifier()).collect();
+    let wrong: Vec<&str> = keys.filter(|key| !known.contains(key)).collect();
+    if known.is_empty() || wrong.is_empty() {
+        return Ok(());
+    }
+    let problem = Problem::error(format!("`{}` does not identify `{name}`", wrong.join("`, `")));
+    let example: Vec<String> = known.iter().map(|it| format!("{it}=…")).collect();
+    let help = format!("an {kind} is identified by {}: {name}:{}", known.join(" and "), example.join(","));
+    Err(Failure::new(Exit::Usage, problem.help(help)))
 }
 
 /// The logical id and type of a resource, by its construct's path or its logical id.

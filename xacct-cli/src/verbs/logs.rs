@@ -5,8 +5,7 @@ use xacct_deploy::RunOptions;
 use crate::args::LogsArgs;
 use crate::cloud::Cloud;
 use crate::exit::Exit;
-use crate::failed;
-use crate::follow::{follow, glance};
+use crate::follow::{glance, watch};
 use crate::problem::Failure;
 use crate::session::Session;
 use crate::verbs::deploy::{conclude, selection};
@@ -18,13 +17,11 @@ pub(crate) async fn run(session: &Session<'_>, args: &LogsArgs) -> Result<Exit, 
     // All at once: nothing is written, and a stack that is waited for must not hide the others.
     let mut options = RunOptions::default();
     options.concurrency = assembly.stacks.len().max(1);
-    let (run, events) = cloud.engine.watch(&assembly, &selection, options);
+    let run = cloud.engine.watch(&assembly, &selection, options);
     if !args.follow {
-        glance(session, run, events).await?;
+        glance(session, &cloud, run).await?;
         return Ok(Exit::Done);
     }
-    let ended = follow(session, run, events).await?;
-    cloud.keep()?;
-    failed::tell(&session.terminal, &ended, &assembly);
+    let ended = watch(session, &cloud, &assembly, run).await?;
     Ok(conclude(session, &ended, &cloud, false))
 }

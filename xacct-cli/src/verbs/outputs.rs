@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::args::OutputsArgs;
-use crate::cloud::{Cloud, refused};
+use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
 use crate::exit::Exit;
 use crate::problem::Failure;
 use crate::session::Session;
@@ -14,8 +14,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &OutputsArgs) -> Result<Exi
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, true)?;
     let cloud = Cloud::new(session, &args.local)?;
-    let outputs =
-        cloud.engine.outputs(&assembly, &selection).await.map_err(|error| refused(&error, &session.config))?;
+    let outputs = answer(session, NOTHING_WRITTEN, cloud.engine.outputs(&assembly, &selection)).await?;
     for stack in &assembly.stacks {
         for output in outputs.get(&stack.id).into_iter().flatten() {
             if terminal.json {

@@ -6,7 +6,6 @@ use crate::approval::{Question, agree};
 use crate::args::RollbackArgs;
 use crate::cloud::Cloud;
 use crate::exit::Exit;
-use crate::failed;
 use crate::follow::follow;
 use crate::problem::Failure;
 use crate::session::Session;
@@ -20,10 +19,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Ex
     let cloud = Cloud::new(session, &args.local)?;
     let mut options = RollbackOptions::default();
     options.skip.clone_from(&args.skip);
-    let (run, events) = cloud.engine.rollback(&assembly, &selection, options, run_options(&args.running));
-    let ended = follow(session, run, events).await;
-    cloud.keep()?;
-    let ended = ended?;
-    failed::tell(&session.terminal, &ended, &assembly);
+    let run = cloud.engine.rollback(&assembly, &selection, options, run_options(&args.running));
+    let ended = follow(session, &cloud, &assembly, run).await?;
     Ok(conclude(session, &ended, &cloud, false))
 }

@@ -1,7 +1,7 @@
 //! `status`: how stacks are now.
 
 use crate::args::StatusArgs;
-use crate::cloud::{Cloud, refused};
+use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
 use crate::exit::Exit;
 use crate::problem::Failure;
 use crate::session::Session;
@@ -12,7 +12,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &StatusArgs) -> Result<Exit
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, true)?;
     let cloud = Cloud::new(session, &args.local)?;
-    let reports = cloud.engine.status(&assembly, &selection).await.map_err(|error| refused(&error, &session.config))?;
+    let reports = answer(session, NOTHING_WRITTEN, cloud.engine.status(&assembly, &selection)).await?;
     let name_width = reports.iter().map(|it| it.display_name.chars().count()).max().unwrap_or_default();
     let place_width = reports.iter().map(|it| it.environment.to_string().len()).max().unwrap_or_default();
     for report in reports {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use xacct_deploy::{Event, Outcome};
+use xacct_deploy::Event;
 
 use super::progress::{Progress, StackProgress};
 use crate::terminal::Style;
@@ -15,6 +15,8 @@ pub(super) struct Bars {
     all: MultiProgress,
     bars: BTreeMap<String, ProgressBar>,
     style: Style,
+    /// Nothing is drawn: somebody types, and what is typed moves the cursor.
+    is_held: bool,
 }
 
 impl Bars {
@@ -23,11 +25,27 @@ impl Bars {
     }
 
     fn on(target: ProgressDrawTarget, style: &Style) -> Self {
-        Self { all: MultiProgress::with_draw_target(target), bars: BTreeMap::new(), style: *style }
+        Self { all: MultiProgress::with_draw_target(target), bars: BTreeMap::new(), style: *style, is_held: false }
     }
 
-    /// Shows an event, and its line if the line is to stay.
-    pub(super) fn event(&mut self, event: &Event, progress: &Progress, line: Option<&str>) {
+    /// Takes the bars away until [`Bars::resume`], so that the terminal can be typed on.
+    pub(super) fn hold(&mut self) {
+        let _ = self.all.clear();
+        self.all.set_draw_target(ProgressDrawTarget::hidden());
+        self.is_held = true;
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.all.set_draw_target(ProgressDrawTarget::stderr());
+        self.is_held = false;
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Shows an event. Its line, if it is to stay and cannot be shown here now.
+    pub(super) fn event<'l>(&mut self, event: &Event, progress: &Progress, line: Option<&'l str>) -> Option<&'l str> {
         match event {
             Event::StackStarted { stack } if self.bars.len() < MOST => self.add(stack, progress),
             Event::StackFinished { stack, .. } => {
@@ -38,12 +56,14 @@ impl Bars {
             }
             _ => {}
         }
-        if let (Some(line), true) = (line, stays(event)) {
+        let line = line.filter(|_| stays(event));
+        if let (Some(line), false) = (line, self.is_held) {
             self.print(line);
         }
         if let Some((stack, bar)) = subject(event).and_then(|it| Some((progress.stacks.get(it)?, self.bars.get(it)?))) {
             self.update(bar, stack);
         }
+        line.filter(|_| self.is_held)
     }
 
     fn add(&mut self, id: &str, progress: &Progress) {
@@ -106,7 +126,6 @@ fn stays(event: &Event) -> bool {
     match event {
         Event::Resource { event, .. } => event.status.is_failure(),
         Event::OperationStarted { .. } => false,
-        Event::StackFinished { outcome, .. } => !matches!(outcome, Outcome::NotStarted),
         _ => true,
     }
 }

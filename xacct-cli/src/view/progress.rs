@@ -1,9 +1,8 @@
 //! How far each stack is, and each event as a line.
 
-use std::collections::BTreeSet;
-use std::time::Instant;
-
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
+use tokio::time::Instant;
 use xacct_deploy::cloudformation::StackEvent;
 use xacct_deploy::event::OperationKind;
 use xacct_deploy::{Event, Outcome};
@@ -12,10 +11,15 @@ use super::{duration, is_end};
 use crate::terminal::Style;
 use crate::verbs::count;
 
+/// A call that fails so many times is told of even if nobody wants to hear more.
+const TROUBLE: u32 = 4;
+
 /// All stacks of a run, in its order.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) stacks: IndexMap<String, StackProgress>,
+    /// The names of assets, by their hash.
+    assets: IndexMap<String, String>,
 }
 
 /// One stack.
@@ -24,6 +28,9 @@ pub(super) struct StackProgress {
     pub(super) name: String,
     pub(super) account: String,
     pub(super) started: Option<Instant>,
+    is_finished: bool,
+    /// Whether an operation runs on it.
+    is_operating: bool,
     /// How many resources are worked on, where that is known.
     pub(super) total: Option<usize>,
     done: BTreeSet<String>,
@@ -41,6 +48,8 @@ impl Progress {
                         name: stack.display_name.clone(),
                         account: stack.environment.account.clone(),
                         started: None,
+                        is_finished: false,
+                        is_operating: false,
                         total: None,
                         done: BTreeSet::new(),
                         active: IndexMap::new(),
@@ -51,6 +60,7 @@ impl Progress {
             }
             Event::StackStarted { stack } => self.with(stack, |it| it.started = Some(Instant::now())),
             Event::OperationStarted { stack, resources, operation, .. } => self.with(stack, |it| {
+                it.is_operating = true;
                 it.total = *resources;
                 it.done.clear();
                 it.active.clear();
@@ -59,7 +69,14 @@ impl Progress {
             Event::Resource { stack, event, path, nested } => {
                 self.with(stack, |it| it.resource(event, path.as_deref(), nested));
             }
-            Event::StackFinished { stack, .. } => self.with(stack, |it| it.active.clear()),
+            Event::StackAttached { stack, .. } => self.with(stack, |it| it.is_operating = true),
+            Event::StackFinished { stack, .. } => self.with(stack, |it| {
+                it.is_finished = true;
+                it.active.clear();
+            }),
+            Event::AssetStarted { asset, name, .. } => {
+                self.assets.insert(asset.clone(), name.clone());
+            }
             _ => {}
         }
     }
@@ -70,16 +87,23 @@ impl Progress {
         }
     }
 
+    /// The name of a stack or an asset.
     fn name<'a>(&'a self, id: &'a str) -> &'a str {
-        self.stacks.get(id).map_or(id, |it| it.name.as_str())
+        let stack = self.stacks.get(id).map(|it| it.name.as_str());
+        stack.or_else(|| self.assets.get(id).map(String::as_str)).unwrap_or(id)
     }
 
     /// What is being worked on, for somebody who has not heard for a while.
     pub(super) fn waiting(&self) -> Option<String> {
         let mut waiting = Vec::new();
-        for stack in self.stacks.values().filter(|it| !it.active.is_empty()) {
+        for stack in self.stacks.values().filter(|it| it.started.is_some() && !it.is_finished) {
             let since = stack.started.map(|it| format!(" since {}", duration(it.elapsed()))).unwrap_or_default();
-            waiting.push(format!("{}: {}{since}", stack.name, stack.working_on()));
+            let what = match (stack.active.is_empty(), stack.is_operating) {
+                (false, _) => stack.working_on(),
+                (true, true) => "its events".to_owned(),
+                (true, false) => "its change set".to_owned(),
+            };
+            waiting.push(format!("{}: {what}{since}", stack.name));
         }
         (!waiting.is_empty()).then(|| waiting.join(" · "))
     }
@@ -99,7 +123,7 @@ impl Progress {
                 None => None,
             },
             Event::AssetFailed { asset, environment, .. } => {
-                Some(style.red(&format!("could not upload {} to {environment}", short(asset))))
+                Some(style.red(&format!("could not upload {} to {environment}", self.name(asset))))
             }
             Event::StackAttached { stack, status, ours } => {
                 let whose = if *ours { "taken up again" } else { "somebody else works on it" };
@@ -125,17 +149,48 @@ impl Progress {
             Event::StackFinished { stack, outcome } => {
                 let progress = self.stacks.get(stack);
                 let took = progress.and_then(|it| it.started).map(|it| duration(it.elapsed())).unwrap_or_default();
-                of(stack, &finished(outcome, &took, style))
+                of(stack, &self.finished(outcome, &took, style))
             }
-            Event::Retrying { subject, operation, error, attempt, delay } if verbose => Some(format!(
-                "{subject}  {operation} failed ({error}), attempt {attempt}, again in {:.1} s",
-                delay.as_secs_f64()
-            )),
+            // One call in a thousand fails for a moment: it is news when it does so again and again.
+            Event::Retrying { subject, operation, error, attempt, delay } if verbose || *attempt >= TROUBLE => {
+                Some(format!(
+                    "{subject}  {operation} failed ({error}), attempt {attempt}, again in {:.1} s",
+                    delay.as_secs_f64()
+                ))
+            }
             Event::Note { stack, message } => match stack {
                 Some(stack) => of(stack, message),
                 None => Some(message.clone()),
             },
             _ => None,
+        }
+    }
+
+    /// How a stack ended, in a few words.
+    fn finished(&self, outcome: &Outcome, took: &str, style: &Style) -> String {
+        let good = |text: &str| format!("{} {text}", style.green("✓"));
+        match outcome {
+            Outcome::Deployed { created: true, .. } => good(&format!("created in {took}")),
+            Outcome::Deployed { .. } => good(&format!("updated in {took}")),
+            Outcome::Unchanged { .. } => good("no changes"),
+            Outcome::Planned { changes } => good(&format!("would be changed: {}", count(changes.len(), "resource"))),
+            Outcome::Unknown { reason } => format!("{} not known yet: {reason}", style.yellow("?")),
+            Outcome::Deleted { retained } if retained.is_empty() => good(&format!("deleted in {took}")),
+            Outcome::Deleted { retained } => good(&format!("deleted in {took}; kept: {}", retained.join(", "))),
+            Outcome::Absent => good("there was no such stack"),
+            Outcome::Idle { status } => good(&format!("at rest: {status}")),
+            Outcome::RolledBack { status } => good(&format!("rolled back: {status}")),
+            Outcome::Failed { status, .. } => {
+                let status = status.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
+                style.red(&format!("✗ failed after {took}{status}"))
+            }
+            Outcome::HeldBack { because } => {
+                let names: Vec<&str> = because.iter().map(|it| self.name(it)).collect();
+                format!("{} not started, because of {}", style.yellow("–"), names.join(", "))
+            }
+            Outcome::NotStarted => format!("{} not started", style.yellow("–")),
+            Outcome::Detached { .. } => format!("{} left running", style.yellow("–")),
+            _ => String::new(),
         }
     }
 
@@ -216,33 +271,6 @@ fn verb(operation: OperationKind) -> &'static str {
     }
 }
 
-/// How a stack ended, in a few words.
-fn finished(outcome: &Outcome, took: &str, style: &Style) -> String {
-    let good = |text: &str| format!("{} {text}", style.green("✓"));
-    match outcome {
-        Outcome::Deployed { created: true, .. } => good(&format!("created in {took}")),
-        Outcome::Deployed { .. } => good(&format!("updated in {took}")),
-        Outcome::Unchanged { .. } => good("no changes"),
-        Outcome::Planned { changes } => good(&format!("would be changed: {}", count(changes.len(), "resource"))),
-        Outcome::Unknown { reason } => format!("{} not known yet: {reason}", style.yellow("?")),
-        Outcome::Deleted { retained } if retained.is_empty() => good(&format!("deleted in {took}")),
-        Outcome::Deleted { retained } => good(&format!("deleted in {took}; kept: {}", retained.join(", "))),
-        Outcome::Absent => good("there was no such stack"),
-        Outcome::Idle { status } => good(&format!("at rest: {status}")),
-        Outcome::RolledBack { status } => good(&format!("rolled back: {status}")),
-        Outcome::Failed { status, .. } => {
-            let status = status.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
-            style.red(&format!("✗ failed after {took}{status}"))
-        }
-        Outcome::HeldBack { because } => {
-            format!("{} not started, because of {}", style.yellow("–"), because.join(", "))
-        }
-        Outcome::NotStarted => format!("{} not started", style.yellow("–")),
-        Outcome::Detached { .. } => format!("{} left running", style.yellow("–")),
-        _ => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use xacct_deploy::cloudformation::{Environment, Timestamp};
@@ -283,12 +311,18 @@ mod tests {
         };
         progress.event(&Event::RunStarted { version: 1, verb: "deploy".into(), run: "r".into(), stacks: vec![info] });
         assert_eq!(progress.waiting(), None);
+        progress.event(&Event::StackStarted { stack: "Tools".into() });
+        let waiting = |progress: &Progress| {
+            let text = progress.waiting().unwrap();
+            text.split(" since ").next().unwrap().to_owned()
+        };
+        assert_eq!(waiting(&progress), "Tools: its change set");
         for id in ["Key", "Bucket", "Role"] {
             progress.event(&resource(id, "CREATE_IN_PROGRESS"));
         }
-        assert_eq!(progress.waiting().unwrap(), "Tools: Key, Bucket +1");
+        assert_eq!(waiting(&progress), "Tools: Key, Bucket +1");
         progress.event(&resource("Key", "CREATE_COMPLETE"));
-        assert_eq!(progress.waiting().unwrap(), "Tools: Bucket, Role");
+        assert_eq!(waiting(&progress), "Tools: Bucket, Role");
         assert_eq!(progress.stacks["Tools"].done(), 1);
     }
 }

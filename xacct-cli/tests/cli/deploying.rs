@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use nix::sys::signal::Signal;
-
-use crate::support::{Place, Running};
+use crate::support::Place;
 
 const DEPLOY: &[&str] = &["deploy", "--local", "--yes"];
 
@@ -115,10 +113,7 @@ fn a_failure_is_told_by_its_cause_with_its_place() {
             && block.contains("state  Again as before; "),
         "{block}"
     );
-    assert!(
-        block.contains("Tools deployed; Production deployed; Behind not started; it is safe to run again"),
-        "{block}"
-    );
+    said.refuses(3, &["Tools deployed; Production deployed; Behind not started; it is safe to run again"]);
     assert!(said.err.contains("1 failed, 1 not started"), "{}", said.err);
 }
 
@@ -193,41 +188,4 @@ fn no_credentials_for_an_account_is_found_before_anything_is_written() {
         ],
     );
     place.run_with(&variables, &["doctor"]).refuses(5, &[]);
-}
-
-#[test]
-fn one_interrupt_starts_no_new_stacks_and_waits() {
-    let place = Place::new();
-    let mut running = Running::start(&place, &with(DEPLOY, &["-c", "case=slow"]));
-    running.hears("CREATE_COMPLETE  AWS::SQS::Queue");
-    running.send(Signal::SIGINT);
-    let said = running.ends();
-    said.refuses(
-        130,
-        &["no new stacks are started", "waiting for the stacks", "Tools ✓ created", "Production – not started"],
-    );
-    // What was done is kept, and the same command goes on from there.
-    place.run(&with(DEPLOY, &["-c", "case=slow"])).refuses(0, &["1 created, 1 unchanged"]);
-}
-
-#[test]
-fn a_second_interrupt_leaves_and_says_how_to_go_on() {
-    let place = Place::new();
-    let mut running = Running::start(&place, &with(DEPLOY, &["-c", "case=slow"]));
-    running.hears("CREATE_COMPLETE  AWS::SQS::Queue");
-    running.send(Signal::SIGINT);
-    running.hears("waiting for the stacks");
-    running.send(Signal::SIGINT);
-    running.ends().refuses(130, &["go on without us", "testapp status", "testapp logs -f", "testapp cancel"]);
-    // The operation went on; it is taken up, and not started again.
-    place.run(&with(DEPLOY, &["-c", "case=slow"])).refuses(0, &["Production ✓ created"]);
-}
-
-#[test]
-fn a_request_to_end_leaves_at_once() {
-    let place = Place::new();
-    let mut running = Running::start(&place, &with(DEPLOY, &["-c", "case=slow"]));
-    running.hears("creating");
-    running.send(Signal::SIGTERM);
-    running.ends().refuses(130, &["go on without us", "testapp logs -f"]);
 }

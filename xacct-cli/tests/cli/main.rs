@@ -3,5 +3,10 @@
 
 mod command_line;
 mod deploying;
+mod interrupted;
+mod screen;
+mod secrets;
 mod support;
 mod terminal;
+mod trouble;
+mod upkeep;

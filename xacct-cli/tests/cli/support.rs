@@ -55,6 +55,11 @@ impl Place {
         said(self.command(args).envs(variables.iter().copied()).output().unwrap())
     }
 
+    /// From now on, the app deploys to a world in memory in which things happen as the script says: see `testapp/script.rs`.
+    pub(crate) fn script(&self, script: &serde_json::Value) {
+        fs::write(self.path().join("script.json"), script.to_string()).unwrap();
+    }
+
     pub(crate) fn has(&self, file: &str) -> bool {
         self.path().join(file).exists()
     }
@@ -86,16 +91,23 @@ impl Said {
 /// An app that is running, without a terminal.
 pub(crate) struct Running {
     child: Child,
-    err: BufReader<std::process::ChildStderr>,
+    heard_from: Box<dyn BufRead>,
     heard: String,
 }
 
 impl Running {
+    /// One that is listened to as people do, on standard error.
     pub(crate) fn start(place: &Place, args: &[&str]) -> Self {
-        let mut command = place.command(args);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let err = BufReader::new(child.stderr.take().unwrap());
-        Self { child, err, heard: String::new() }
+        let mut child = place.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let heard_from = Box::new(BufReader::new(child.stderr.take().unwrap()));
+        Self { child, heard_from, heard: String::new() }
+    }
+
+    /// One that is listened to as programs do, on standard output.
+    pub(crate) fn start_json(place: &Place, args: &[&str]) -> Self {
+        let mut child = place.command(args).stdout(Stdio::piped()).spawn().unwrap();
+        let heard_from = Box::new(BufReader::new(child.stdout.take().unwrap()));
+        Self { child, heard_from, heard: String::new() }
     }
 
     /// Reads until a line says that.
@@ -103,7 +115,7 @@ impl Running {
     pub(crate) fn hears(&mut self, text: &str) {
         loop {
             let mut line = String::new();
-            let read = self.err.read_line(&mut line).unwrap();
+            let read = self.heard_from.read_line(&mut line).unwrap();
             self.heard.push_str(&line);
             if line.contains(text) {
                 return;
@@ -117,7 +129,7 @@ impl Running {
     }
 
     pub(crate) fn ends(mut self) -> Said {
-        self.err.read_to_string(&mut self.heard).unwrap();
+        self.heard_from.read_to_string(&mut self.heard).unwrap();
         let output = self.child.wait_with_output().unwrap();
         Said { err: self.heard, ..said(output) }
     }

@@ -1,82 +1,7 @@
 //! On a terminal: bars below what is finished, questions, colors. The screen is what a person would see.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::num::NonZero;
-use std::process::{Child, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
-
-use nix::pty::{Winsize, openpty};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
+use crate::screen::Terminal;
 use crate::support::Place;
-
-/// The app on a terminal of 100 columns.
-struct Terminal {
-    child: Child,
-    keyboard: File,
-    screen: Arc<(Mutex<vt100::Parser>, Condvar)>,
-    reader: std::thread::JoinHandle<()>,
-}
-
-impl Terminal {
-    fn start(place: &Place, args: &[&str]) -> Self {
-        let size = Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
-        let pair = openpty(Some(&size), None).unwrap();
-        let stdio = || Stdio::from(pair.slave.try_clone().unwrap());
-        let mut command = place.command(args);
-        command.env("TERM", "xterm-256color").env_remove("COLUMNS");
-        let child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
-        // The command holds ends of the terminal: as long as they are open, reading does not end.
-        drop(command);
-        drop(pair.slave);
-        let mut output = File::from(pair.master.try_clone().unwrap());
-        let screen = Arc::new((
-            Mutex::new(vt100::Parser::new(NonZero::new(40).unwrap(), NonZero::new(100).unwrap(), 1000)),
-            Condvar::new(),
-        ));
-        let shown = screen.clone();
-        let reader = std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            // The terminal reports an error when the program at its other end is gone.
-            while let Ok(read @ 1..) = output.read(&mut buffer) {
-                shown.0.lock().unwrap().process(&buffer[..read]);
-                shown.1.notify_all();
-            }
-        });
-        Self { child, keyboard: File::from(pair.master), screen, reader }
-    }
-
-    /// Waits until the screen shows that, and gives all that is on it.
-    #[track_caller]
-    fn shows(&self, text: &str) -> String {
-        let (parser, changed) = &*self.screen;
-        let is_absent = |it: &mut vt100::Parser| !it.screen().contents().contains(text);
-        let wait = changed.wait_timeout_while(parser.lock().unwrap(), Duration::from_secs(20), is_absent);
-        let (parser, timeout) = wait.unwrap();
-        let contents = parser.screen().contents();
-        assert!(!timeout.timed_out(), "`{text}` is not on the screen:\n{contents}");
-        contents
-    }
-
-    fn types(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn send(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
-    }
-
-    /// The exit code, and what is left on the screen.
-    fn ends(mut self) -> (i32, String) {
-        let code = self.child.wait().unwrap().code().unwrap_or(-1);
-        self.reader.join().unwrap();
-        let parser = self.screen.0.lock().unwrap();
-        (code, parser.screen().contents())
-    }
-}
 
 #[test]
 fn a_bar_shows_what_is_worked_on_and_leaves_a_line() {
@@ -127,24 +52,46 @@ fn a_question_can_be_declined_and_explained_and_agreed_to() {
 }
 
 #[test]
-fn an_interrupt_at_the_question_writes_nothing() {
-    let place = Place::new();
-    let terminal = Terminal::start(&place, &["deploy", "--local"]);
-    terminal.shows("[y/N/d/?]");
-    terminal.send(Signal::SIGINT);
-    assert_eq!(terminal.ends().0, 130);
-    assert!(place.run(&["status", "--local"]).out.contains("not deployed"));
+fn every_width_is_wide_enough() {
+    for columns in [40, 80, 200] {
+        let place = Place::new();
+        let terminal = Terminal::with_columns(&place, &["deploy", "--local", "--yes", "-c", "case=slow"], columns);
+        let during = terminal.shows("/16");
+        let bars = during.lines().filter(|it| it.contains("/16")).count();
+        assert_eq!(bars, 1, "{columns} columns: a bar takes one line:\n{during}");
+        let (code, after) = terminal.ends();
+        assert_eq!(code, 0, "{after}");
+        let of = |text: &str| after.matches(text).count();
+        assert_eq!(
+            (of("Tools       ✓ created"), of("Production  ✓ created"), of("/16"), of("░")),
+            (1, 1, 0, 0),
+            "{columns}:\n{after}"
+        );
+        // What was there before the bars is there once, and in its order.
+        assert_eq!(of("Plan     wave 1"), 1, "{columns} columns:\n{after}");
+        assert!(after.find("Plan").unwrap() < after.find("✓ created").unwrap(), "{after}");
+    }
 }
 
 #[test]
-fn an_interrupt_asks_what_to_do() {
+fn many_stacks_do_not_push_history_off_the_screen() {
     let place = Place::new();
-    let mut terminal = Terminal::start(&place, &["deploy", "--local", "--yes", "-c", "case=slow"]);
-    terminal.shows("/16");
-    terminal.send(Signal::SIGINT);
-    terminal.shows("d detach");
-    terminal.types("d\n");
+    let terminal = Terminal::start(&place, &["deploy", "--local", "--yes", "-c", "case=wide"]);
+    let during = terminal.shows("Wide11");
+    assert!(during.contains("Plan"), "{during}");
     let (code, after) = terminal.ends();
-    assert_eq!(code, 130, "{after}");
-    assert!(after.contains("operations that were started go on without us"), "{after}");
+    assert_eq!(code, 0, "{after}");
+    for index in 0..20 {
+        assert_eq!(after.matches(&format!("Wide{index:02}      ✓ created")).count(), 1, "Wide{index:02}:\n{after}");
+    }
+    assert!(!after.contains('░'), "a bar is left:\n{after}");
+}
+
+#[test]
+fn a_terminal_without_abilities_gets_lines() {
+    let place = Place::new();
+    let terminal = Terminal::start(&place, &["deploy", "--local", "--yes", "--progress", "events"]);
+    let (code, after) = terminal.ends();
+    assert_eq!(code, 0, "{after}");
+    assert!(after.contains("CREATE_COMPLETE  AWS::SQS::Queue  Queue"), "{after}");
 }
