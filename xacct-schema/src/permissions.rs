@@ -124,8 +124,8 @@ pub struct StackPermissions {
 /// What creating, updating and deleting the resources of `template` needs, each action on the narrowest resources that are known.
 ///
 /// - An action on the resource itself is narrowed to its ARN: with the name, where the template gives it, else to all of its kind in
-///   the account and region. CloudFormation has no names for most resources before it makes them. What else the action is about
-///   may be anywhere: a topic of another account, a shared subnet.
+///   the account and region. CloudFormation has no names for most resources before it makes them. What else the action needs may be
+///   anywhere: a shared subnet, a layer of another account.
 /// - Changes of roles, users, groups, managed policies and instance profiles are narrowed to those of the stack. Where all roles and
 ///   users of the template have the same permissions boundary, they can only be changed with it.
 /// - `iam:PassRole` covers the roles of the stack, for the services that they trust, and those whose ARNs stand in the template.

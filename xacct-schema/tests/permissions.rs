@@ -80,7 +80,15 @@ fn a_resource_is_named_where_its_name_is_known() {
         "Topic": { "Type": "AWS::SNS::Topic" },
         "Secret": { "Type": "AWS::SecretsManager::Secret", "Properties": { "Name": "login" } },
         "Alias": { "Type": "AWS::KMS::Alias", "Properties": { "AliasName": "alias/x", "TargetKeyId": "y" } },
+        "Log": { "Type": "AWS::Logs::LogGroup", "Properties": { "LogGroupName": "/jobs/log" } },
+        "Limit": { "Type": "AWS::SSM::Parameter", "Properties": { "Name": "/jobs/limit", "Type": "String", "Value": "1" } },
     }));
+    // Some of its actions are on the streams of the group.
+    let log = "arn:aws:logs:eu-west-1:111111111111:log-group:/jobs/log";
+    assert_eq!(on(&needed, "logs:CreateLogGroup"), [log.to_owned(), format!("{log}:*")]);
+    assert_eq!(on(&needed, "ssm:PutParameter"), ["arn:aws:ssm:eu-west-1:111111111111:parameter/jobs/limit"]);
+    // Tagging takes one of many kinds of resources: this one.
+    assert_eq!(on(&needed, "logs:TagResource"), [log.to_owned(), format!("{log}:*")]);
     assert_eq!(on(&needed, "sqs:CreateQueue"), ["arn:aws:sqs:eu-west-1:111111111111:jobs"]);
     assert_eq!(on(&needed, "sns:CreateTopic"), ["arn:aws:sns:eu-west-1:111111111111:*"]);
     // A secret's ARN ends in six characters of AWS's choice.

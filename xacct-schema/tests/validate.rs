@@ -44,6 +44,14 @@ fn all_findings_come_at_once() {
 }
 
 #[test]
+fn a_wrong_type_is_told_once() {
+    let found = findings(resource("AWS::S3::Bucket", json!({ "Tags": "none" })));
+    let [finding] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((finding.rule, finding.property_path.as_str()), (Rule::WrongType, "Tags"));
+    assert_eq!(finding.expected.as_deref(), Some("a list"));
+}
+
+#[test]
 fn text_stands_for_numbers_and_booleans_and_these_for_text() {
     let queue = json!({ "DelaySeconds": "5", "FifoQueue": "true", "QueueName": "a.fifo" });
     assert_eq!(check(resource("AWS::SQS::Queue", queue)), [""; 0]);

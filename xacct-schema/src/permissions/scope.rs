@@ -88,23 +88,28 @@ impl Scope<'_> {
         (on_something && (of_iam || !arns.is_empty())).then_some(arns)
     }
 
-    /// The resource itself, and of what else the action is about anything, if it is about the resource.
+    /// The resource itself, if the action is about it. Where the action needs several things at once, the others may be anywhere; where
+    /// it takes one of several kinds, as tagging does, it takes this one.
     fn own(&self, kind: ResourceType, action: Action, resource: &Value) -> Option<BTreeSet<String>> {
         let owners = self.owners(kind, resource);
-        let mut arns = BTreeSet::new();
-        let mut is_own = false;
+        let (mut own, mut others) = (BTreeSet::new(), BTreeSet::new());
         for on in action.resources() {
-            let mut of_owners = owners.iter().filter_map(|owner| self.of_owner(owner, on.arn())).flatten().peekable();
-            if of_owners.peek().is_some() {
-                is_own = true;
-                arns.extend(of_owners);
-            } else {
+            let arns: Vec<String> =
+                owners.iter().filter_map(|owner| self.of_owner(owner, on.arn())).flatten().collect();
+            if arns.is_empty() {
                 // It may be of another account: a shared subnet, a layer.
                 let anywhere = on.arn().replace("${Region}", ANYTHING).replace("${Account}", ANYTHING);
-                arns.insert(with_any_names(&self.fill(&anywhere)));
+                others.insert(with_any_names(&self.fill(&anywhere)));
             }
+            own.extend(arns);
         }
-        is_own.then_some(arns)
+        if own.is_empty() {
+            return None;
+        }
+        if action.required_resources().next().is_some() {
+            own.extend(others);
+        }
+        Some(own)
     }
 
     /// The ARNs of a resource, and of what is in it, for an action on what has this ARN.
@@ -266,9 +271,12 @@ fn with_any_names(arn: &str) -> String {
 
 /// The ARNs of a resource by its name, as its service writes them in a request.
 fn named(prefix: &str, name: &str) -> Vec<String> {
-    // The name of an alias is `alias/…` already.
-    let folder = prefix.rsplit(':').next().filter(|it| !it.is_empty());
-    let name = folder.and_then(|folder| name.strip_prefix(folder)).unwrap_or(name).trim_start_matches('/');
+    // The name of an alias is `alias/…` already, and that of a parameter begins with the slash.
+    let folder = prefix.rsplit(':').next().filter(|folder| folder.ends_with('/'));
+    let name = match folder {
+        Some(folder) => name.strip_prefix(folder).unwrap_or(name).trim_start_matches('/'),
+        None => name,
+    };
     let service = prefix.split(':').nth(2);
     match service {
         // It adds six characters to the name.

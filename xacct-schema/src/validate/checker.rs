@@ -722,7 +722,7 @@ impl<'t, 'f> Checker<'t, 'f> {
                     Rule::DependentProperties,
                     "",
                     "",
-                    "this cannot be given together with the other properties",
+                    "this cannot be given when the other properties are as they are",
                 )
             }),
             _ => {}
@@ -839,7 +839,18 @@ impl<'t, 'f> Checker<'t, 'f> {
         let mut finding = finding();
         self.logical_id.clone_into(&mut finding.logical_id);
         finding.property_path = path::render(&self.path);
-        if !self.findings.contains(&finding) {
+        // Several schemas for one value may each miss the type: what fits all of them is what the narrowest takes.
+        let is_same_type = |it: &&mut Finding| {
+            (it.rule, it.logical_id.as_str(), it.property_path.as_str())
+                == (Rule::WrongType, self.logical_id, finding.property_path.as_str())
+        };
+        if finding.rule == Rule::WrongType
+            && let Some(before) = self.findings.iter_mut().find(is_same_type)
+        {
+            if finding.expected.as_ref().map(String::len) < before.expected.as_ref().map(String::len) {
+                before.expected = finding.expected;
+            }
+        } else if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
     }
