@@ -13,7 +13,7 @@ use crate::args::Local;
 use crate::config::{Account, Config};
 use crate::exit::Exit;
 use crate::failed::wrap;
-use crate::problem::{Failure, Problem};
+use crate::problem::{Failure, Problem, io_reason};
 use crate::session::{Session, quoted};
 use crate::terminal::Terminal;
 
@@ -23,6 +23,9 @@ const FOLDER: &str = ".xacct";
 const CDK_BOOTSTRAP: &str = "cdk-bootstrap";
 /// How many times as fast as the clock a local deployment is.
 const LOCAL_SPEED: f64 = 20.0;
+
+/// What to do about a file that cannot be used.
+const OTHER_FILE: &str = "name another file with --local-state";
 
 /// An engine, and what is behind it.
 pub(crate) struct Cloud {
@@ -48,7 +51,7 @@ impl Cloud {
     fn local(session: &Session<'_>, given: Option<&Path>) -> Result<Self, Failure> {
         let file = given.map_or_else(|| folder().join("local.json"), Path::to_owned);
         let builder = World::builder().speed(LOCAL_SPEED).bootstrapped();
-        let world = builder.load(&file).map_err(|error| Failure::internal(&error))?;
+        let world = builder.load(&file).map_err(|error| Failure::internal(&error).help(OTHER_FILE))?;
         let mut engine = Engine::new(Arc::new(world.clone()), Arc::new(MemoryStore::default()));
         engine.pace = Pace { first: Duration::from_millis(20), longest: Duration::from_millis(60) };
         let style = &session.terminal.err;
@@ -91,11 +94,16 @@ impl Cloud {
     /// Keeps the world in memory for the next time.
     pub(crate) fn keep(&self) -> Result<(), Failure> {
         let Some((world, file)) = &self.local else { return Ok(()) };
-        if let Some(parent) = file.parent().filter(|it| !it.as_os_str().is_empty()) {
-            // Saving says it better if this fails.
-            let _ = fs::create_dir_all(parent);
-        }
-        world.save(file).map_err(|error| Failure::internal(&error))
+        let parent = file.parent().filter(|it| !it.as_os_str().is_empty());
+        let made = parent.map_or(Ok(()), fs::create_dir_all);
+        let saved = match made {
+            Ok(()) => world.save(file).map_err(|error| Failure::internal(&error)),
+            Err(error) => {
+                let message = format!("cannot make the folder of `{}`", file.display());
+                Err(Failure::new(Exit::Internal, Problem::error(message).note(io_reason(&error))))
+            }
+        };
+        saved.map_err(|it| it.help(format!("what was deployed now is forgotten: make room there, or {OTHER_FILE}")))
     }
 }
 
@@ -149,7 +157,22 @@ pub(crate) async fn answer<T>(
         _ = interrupts.next() => {
             Err(Failure::new(Exit::Interrupted, Problem::error(format!("interrupted: {so_far}"))))
         }
-        answer = question => answer.map_err(|error| refused(&error, &session.config)),
+        answer = told(session, question) => answer.map_err(|error| refused(&error, session)),
+    }
+}
+
+/// An answer that takes so long is waited for with a word.
+const LONG: Duration = Duration::from_secs(5);
+
+async fn told<T>(session: &Session<'_>, question: impl Future<Output = T>) -> T {
+    let mut question = std::pin::pin!(question);
+    match tokio::time::timeout(LONG, &mut question).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let style = &session.terminal.err;
+            session.terminal.say(&style.dim("still waiting for an answer; Ctrl-C ends it"));
+            question.await
+        }
     }
 }
 
@@ -157,13 +180,13 @@ pub(crate) async fn answer<T>(
 pub(crate) const NOTHING_WRITTEN: &str = "nothing was written";
 
 /// A run that could not begin, with everything that stands in its way.
-pub(crate) fn refused(error: &RunError, config: &Config) -> Failure {
+pub(crate) fn refused(error: &RunError, session: &Session<'_>) -> Failure {
     match error {
         RunError::Preflight(problems) => {
             let is_credentials = |kind| matches!(kind, ProblemKind::Credentials | ProblemKind::WrongAccount);
             let exit =
                 if problems.iter().any(|it| is_credentials(it.kind)) { Exit::Credentials } else { Exit::DeployFailed };
-            let problems = problems.iter().map(|it| standing_in_the_way(it, config)).collect();
+            let problems = problems.iter().map(|it| standing_in_the_way(it, session)).collect();
             Failure { exit, problems }
         }
         RunError::UnknownStack(_) => Failure { exit: Exit::Usage, ..Failure::internal(error) },
@@ -172,7 +195,8 @@ pub(crate) fn refused(error: &RunError, config: &Config) -> Failure {
     }
 }
 
-fn standing_in_the_way(problem: &xacct_deploy::Problem, config: &Config) -> Problem {
+fn standing_in_the_way(problem: &xacct_deploy::Problem, session: &Session<'_>) -> Problem {
+    let config = &session.config;
     let environment = &problem.environment;
     let account = config.accounts.iter().find(|(_, it)| it.id.value.as_str() == environment.account);
     let alias = account.map(|(alias, _)| alias.as_str());
@@ -180,6 +204,7 @@ fn standing_in_the_way(problem: &xacct_deploy::Problem, config: &Config) -> Prob
     let (code, message) = match problem.kind {
         ProblemKind::Credentials => ("credentials", format!("no credentials that work for {name}")),
         ProblemKind::WrongAccount => ("wrong-account", format!("the credentials for {name} are for another account")),
+        ProblemKind::Unreachable => ("unavailable", format!("AWS does not answer for {name}")),
         ProblemKind::NotBootstrapped => ("not-bootstrapped", format!("{name} is not bootstrapped")),
         ProblemKind::Other => ("preflight", format!("{name} cannot be deployed to")),
     };
@@ -192,8 +217,20 @@ fn standing_in_the_way(problem: &xacct_deploy::Problem, config: &Config) -> Prob
         }
     }
     let help = match (problem.kind, alias) {
-        (ProblemKind::NotBootstrapped, _) => format!("run `{} bootstrap`", crate::session::invocation()),
+        (ProblemKind::NotBootstrapped, _) => format!("run `{}`", session.command("bootstrap")),
         (ProblemKind::Other, _) => problem.cause.help.clone().unwrap_or_default(),
+        (ProblemKind::Unreachable, _) => {
+            "look at the network, at a proxy, and at `AWS_ENDPOINT_URL` if it is set; nothing was written".to_owned()
+        }
+        (ProblemKind::Credentials, _) if account.is_some_and(|(_, it)| it.profile.is_some()) => {
+            let profile =
+                account.and_then(|(_, it)| it.profile.as_ref()).map(|it| it.value.as_str()).unwrap_or_default();
+            format!(
+                "`aws configure list-profiles` shows which there are, `aws sso login --profile {}` renews a session; nothing was \
+                 written",
+                quoted(profile)
+            )
+        }
         (_, Some(alias)) => format!(
             "give the account a `profile` or a `role` in xacct.toml, or `--profile {alias}=NAME`; nothing was written"
         ),

@@ -51,7 +51,9 @@ impl Teller<'_> {
         let artifact = self.assembly.stacks.iter().find(|it| it.id == info.id);
         let name = subject(cause, &info.display_name, artifact);
         let next = self.next(cause, causes, info, artifact, status);
-        self.render(cause, &name, &next, &state(self.ended, &info.id, status))
+        // A record that cannot be written says nothing about the stack.
+        let unknown = (cause.kind == CauseKind::State).then_some("is as `status` shows");
+        self.render(cause, &name, &next, &state(self.ended, &info.id, status.or(unknown)))
     }
 
     fn asset(&self, cause: &Cause, name: &str, place: &str) -> String {

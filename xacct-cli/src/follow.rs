@@ -154,7 +154,7 @@ async fn see(session: &Session<'_>, cloud: &Cloud, run: Started, manner: Manner)
         view.event(&event);
     }
     view.end();
-    let summary = result.map_err(|error| refused(&error, &session.config))?;
+    let summary = result.map_err(|error| refused(&error, session))?;
     if summary.is_detached() && manner == Manner::Work {
         tell_how_to_go_on(session, cloud, &seen)?;
     }
@@ -287,16 +287,14 @@ fn tell_how_to_go_on(session: &Session<'_>, cloud: &Cloud, seen: &Seen) -> Resul
             .json("left", json!({ "stacks": &seen.active, "status": status, "follow": follow, "cancel": cancel }));
     }
     let left = terminal.err.yellow("left");
-    let again = "running the same command again takes them up where they are";
-    if active.is_empty() {
-        terminal.err_line(&format!("{left} no stack was being worked on"));
-        terminal.err_line(&format!("  how they stand   {status}"));
-        return Ok(());
-    }
-    terminal.err_line(&format!("{left} operations that were started go on without us: {}", active.join(", ")));
+    let what = match active.is_empty() {
+        true => "no stack was being worked on".to_owned(),
+        false => format!("operations that were started go on without us: {}", active.join(", ")),
+    };
+    terminal.err_line(&format!("{left} {what}"));
     terminal.err_line(&format!("  how they stand   {status}"));
     terminal.err_line(&format!("  follow them      {follow}"));
     terminal.err_line(&format!("  cancel updates   {cancel}"));
-    terminal.err_line(&format!("  {again}"));
+    terminal.err_line("  running the same command again takes them up where they are");
     Ok(())
 }

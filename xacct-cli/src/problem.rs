@@ -154,6 +154,11 @@ impl Failure {
     }
 }
 
+/// Why the system refused, in the house's style.
+pub(crate) fn io_reason(error: &std::io::Error) -> String {
+    lower_first(&error.to_string())
+}
+
 /// `No space left on device (os error 28)` in the house's style.
 fn lower_first(text: &str) -> String {
     let text = text.split(" (os error").next().unwrap_or(text);

@@ -1,8 +1,10 @@
 //! One invocation: its flags, its streams, its configuration, and the app behind it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::Mutex;
+use xacct_core::assembly::AssemblyError;
 use xacct_core::{App, Assembly, Construct};
 use xacct_deploy::Engine;
 
@@ -154,9 +156,13 @@ impl From<ConfigError> for Failure {
     }
 }
 
-fn cannot_write(error: &xacct_core::assembly::AssemblyError, folder: &Path) -> Failure {
+fn cannot_write(error: &AssemblyError, folder: &Path) -> Failure {
+    let mend = match error {
+        AssemblyError::Io { source, .. } if source.kind() == ErrorKind::StorageFull => "make room on the disk",
+        _ => "make it writable",
+    };
     Failure::internal(error).help(format!(
-        "nothing was written, and what was in `{}` is still there: make it writable, or choose another with --output",
+        "nothing was written, and what was in `{}` is still there: {mend}, or choose another with --output",
         folder.display()
     ))
 }

@@ -105,6 +105,9 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 impl Connector for AwsConnector {
     async fn connect(&self, environment: &Environment) -> Result<Clients, ApiError> {
         let access = self.accounts.get(&environment.account).unwrap_or(&self.default);
+        if let Source::Profile(name) = &access.source {
+            check_profile(name).await?;
+        }
         let base = self.base_config(environment, &access.source).await;
         let roles = Roles::of(access.role.as_ref(), environment);
         let config = assume(&base, roles.calls.as_ref(), environment).await;
@@ -202,10 +205,39 @@ async fn check_credentials(config: &SdkConfig) -> Result<(), ApiError> {
     match provider.provide_credentials().await {
         Ok(_) => Ok(()),
         Err(error) => {
-            let message = failure::chain(&error);
+            let mut message = failure::chain(&error);
+            // The SDK then tells of every provider that it has, in six lines.
+            if message.contains(NONE_FOUND) {
+                message = "there are none: no environment variables, no default profile, no web identity, no role of a container \
+                           or an instance"
+                    .to_owned();
+            }
             Err(ApiError::credentials("GetCredentials", message).with_source(error))
         }
     }
+}
+
+/// What the SDK says when none of its providers has credentials.
+const NONE_FOUND: &str = "no credentials found in chain";
+
+/// A profile that is not there: the SDK would take it for one without credentials.
+async fn check_profile(name: &str) -> Result<(), ApiError> {
+    let read = aws_config::profile::load(&Default::default(), &Default::default(), &Default::default(), None).await;
+    let profiles = read.map_err(|error| {
+        let message = format!("the AWS configuration cannot be read: {}", failure::chain(&error));
+        ApiError::credentials("GetCredentials", message).with_source(error)
+    })?;
+    let mut known: Vec<&str> = profiles.profiles().collect();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    known.sort_unstable();
+    let known = match (xacct_core::nearest::nearest(name, known.iter().copied()), known.is_empty()) {
+        (Some(nearest), _) => format!("did you mean `{nearest}`?"),
+        (None, true) => "it has no profiles at all".to_owned(),
+        (None, false) => format!("it has {}", known.join(", ")),
+    };
+    Err(ApiError::credentials("GetCredentials", format!("the AWS configuration has no profile `{name}`: {known}")))
 }
 
 /// No repetition, and an end to waiting.

@@ -12,10 +12,11 @@ use xacct_core::assembly::{Assembly, FileAsset, StackArtifact};
 use crate::asset;
 use crate::bootstrap;
 use crate::cause::{Cause, CauseKind};
-use crate::cloudformation::{Clients, Connector, Environment, Output};
+use crate::cloudformation::{ApiError, Clients, Connector, Environment, Output};
 use crate::deploy::{self, Inputs, StackOptions};
 use crate::desired::{INLINE_LIMIT, hex, secret_outputs};
 use crate::destroy::{self, DestroyOptions};
+use crate::error::Retry;
 use crate::event::{EVENT_VERSION, Event, StackInfo};
 use crate::operate::{self, RollbackOptions};
 use crate::redact::{MASK, Secrets};
@@ -111,6 +112,8 @@ pub enum ProblemKind {
     Credentials,
     /// The credentials are for another account.
     WrongAccount,
+    /// No answer came: the network, a proxy, or the endpoint.
+    Unreachable,
     /// There is no asset bucket.
     NotBootstrapped,
     /// Something else.
@@ -205,15 +208,13 @@ impl Engine {
         emitter: &Emitter,
     ) -> Result<Clients, Problem> {
         let problem = |kind, cause| Problem { environment: environment.clone(), kind, cause };
-        let clients = self
-            .connector
-            .connect(environment)
-            .await
-            .map_err(|error| problem(ProblemKind::Credentials, Cause::from(&error)))?;
-        let identity = caller
-            .call("GetCallerIdentity", || clients.identity.caller())
-            .await
-            .map_err(|error| problem(ProblemKind::Credentials, Cause::from(&error)))?;
+        let failed = |error: &ApiError| match error.retry() {
+            Retry::Throttled | Retry::Transient => problem(ProblemKind::Unreachable, Cause::from(error)),
+            Retry::No | Retry::NotYet => problem(ProblemKind::Credentials, Cause::from(error)),
+        };
+        let clients = self.connector.connect(environment).await.map_err(|error| failed(&error))?;
+        let identity =
+            caller.call("GetCallerIdentity", || clients.identity.caller()).await.map_err(|error| failed(&error))?;
         if identity.account != environment.account {
             let message = format!(
                 "the credentials for account `{}` belong to account `{}` ({})",

@@ -53,7 +53,8 @@ impl From<StateError> for Stop {
     fn from(error: StateError) -> Self {
         let reason = std::error::Error::source(&error).map(|it| format!(": {it}"));
         let message = format!("{error}{}", reason.unwrap_or_default());
-        Self::failed(None, Cause::new(CauseKind::State, message))
+        let help = "without a record an interrupted run could not be taken up: make room, or make the folder writable";
+        Self::failed(None, Cause::new(CauseKind::State, message).with_help(help))
     }
 }
 

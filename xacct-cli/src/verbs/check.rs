@@ -10,7 +10,7 @@ use xacct_core::Assembly;
 
 use crate::args::CheckArgs;
 use crate::exit::Exit;
-use crate::problem::{Failure, Place, Problem};
+use crate::problem::{Failure, Place, Problem, io_reason};
 use crate::report::render;
 use crate::select::select;
 use crate::session::{Session, invocation};
@@ -26,7 +26,7 @@ pub(crate) fn run(session: &Session<'_>, args: &CheckArgs) -> Result<Exit, Failu
     if let Some(file) = &args.sarif {
         let text = serde_json::to_string_pretty(&report.sarif()).unwrap_or_default();
         std::fs::write(file, text + "\n").map_err(|error| {
-            let problem = Problem::error(format!("cannot write `{}`", file.display())).note(error.to_string());
+            let problem = Problem::error(format!("cannot write `{}`", file.display())).note(io_reason(&error));
             Failure::new(Exit::Internal, problem)
         })?;
     }

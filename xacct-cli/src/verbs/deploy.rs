@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::follow::{Ended, follow};
 use crate::parameters;
 use crate::plan_report::{self, losses, path};
-use crate::problem::{Failure, Problem};
+use crate::problem::{Failure, Problem, io_reason};
 use crate::select::{matches, select};
 use crate::session::Session;
 use crate::verbs::check::before_deployment;
@@ -125,9 +125,8 @@ fn write_outputs(ended: &Ended, file: &Path) -> Result<(), Failure> {
     text.push('\n');
     std::fs::write(file, text).map_err(|error| {
         let message = format!("the stacks are deployed, but their outputs cannot be written to `{}`", file.display());
-        let mut failure = Failure::internal(&error);
-        failure.problems = failure.problems.into_iter().map(|it| Problem::error(&message).note(it.message)).collect();
-        failure
+        let problem = Problem::error(message).note(io_reason(&error));
+        Failure::new(Exit::Internal, problem.help("`outputs` prints them; --outputs-file names another file"))
     })
 }
 

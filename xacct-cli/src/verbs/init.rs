@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::args::InitArgs;
 use crate::config::SAMPLE;
 use crate::exit::Exit;
-use crate::problem::{Failure, Problem};
+use crate::problem::{Failure, Problem, io_reason};
 use crate::session::Session;
 
 const MAIN: &str = include_str!("init/main.rs");
@@ -41,7 +41,7 @@ pub(crate) fn run(session: &Session<'_>, args: &InitArgs) -> Result<Exit, Failur
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    let problem = Problem::error(format!("cannot write `{}`", path.display())).note(error.to_string());
+    let problem = Problem::error(format!("cannot write `{}`", path.display())).note(io_reason(error));
     Failure::new(Exit::Internal, problem)
 }
 

@@ -181,11 +181,35 @@ fn no_credentials_for_an_account_is_found_before_anything_is_written() {
         5,
         &[
             "no credentials that work for tools (111111111111/eu-west-1)",
+            "the AWS configuration has no profile `no-such-profile`: it has no profiles at all",
             "profile `no-such-profile`, from xacct.toml:3",
             "no credentials that work for production (222222222222/eu-west-1)",
-            "--profile production=NAME",
+            "aws sso login --profile nor-this",
             "nothing was written",
         ],
     );
     place.run_with(&variables, &["doctor"]).refuses(5, &[]);
+
+    fs::write(place.path().join("config"), "[profile no-such-profil]\nregion = eu-west-1\n[profile other]\n").unwrap();
+    let variables = [variables[0], ("AWS_CONFIG_FILE", "config"), variables[2]];
+    place
+        .run_with(&variables, &["status"])
+        .refuses(5, &["did you mean `no-such-profil`?", "no profile `nor-this`: it has no-such-profil, other"]);
+    let place = Place::new();
+    place
+        .run_with(&variables, &["status"])
+        .refuses(5, &["there are none: no environment variables", "--profile tools=NAME"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_local_deployment_that_cannot_be_kept_says_so_after_what_it_did() {
+    let place = Place::with("file", "");
+    place
+        .run(&with(DEPLOY, &["--local-state", "file/state.json"]))
+        .refuses(1, &["cannot use `file/state.json`", "not a directory", "name another file with --local-state"]);
+    // Nobody can make a folder there, which is found out only when there is something to keep.
+    let said = place.run(&with(DEPLOY, &["--local-state", "/proc/nowhere/state.json"]));
+    said.refuses(1, &["cannot make the folder of `/proc/nowhere/state.json`", "name another file with"]);
+    assert!(said.err.find("Tools       ✓ created").unwrap() < said.err.find("cannot make").unwrap(), "{}", said.err);
 }

@@ -436,3 +436,45 @@ fn credentials_for_another_account() {
         ],
     );
 }
+
+#[test]
+fn a_record_that_cannot_be_written() {
+    let place = Place::new();
+    let obstacle = place.path().join(".xacct/state/111111111111.eu-west-1.Tools.json.new");
+    std::fs::create_dir_all(&obstacle).unwrap();
+    let said = play(&place, json!({}), "good", DEPLOY);
+    check(
+        &said,
+        3,
+        "error[state]: Tools failed",
+        "cannot write `.xacct/state/111111111111.eu-west-1.Tools.json.new`",
+        &[
+            ("at", "Stack::new(app, \"Tools\""),
+            ("help", "make room, or make the folder writable"),
+            ("state", "`status`"),
+        ],
+    );
+    // Nothing was begun without a record of it.
+    assert!(
+        play(&place, json!({}), "good", &["status"]).out.contains("Tools       111111111111/eu-west-1  not deployed")
+    );
+    std::fs::remove_dir(obstacle).unwrap();
+    play(&place, json!({}), "good", DEPLOY).refuses(0, &["2 created"]);
+}
+
+#[test]
+fn a_network_that_is_broken() {
+    let script = json!({"calls": [{"operation": "GetCallerIdentity", "times": 1000, "fault": "unreached"}]});
+    for verb in [DEPLOY, &["status"], &["diff"]] {
+        let said = play(&Place::new(), script.clone(), "good", verb);
+        said.refuses(
+            3,
+            &[
+                "AWS does not answer for tools (111111111111/eu-west-1)",
+                "AWS does not answer for production (222222222222/eu-west-1)",
+                "connection reset by peer",
+                "`AWS_ENDPOINT_URL`",
+            ],
+        );
+    }
+}
