@@ -88,11 +88,32 @@ fn mistakes_in_the_configuration_are_told() {
 }
 
 #[test]
-fn a_bad_stage_name_is_told_with_its_place() {
-    let config: Config =
-        "[accounts.tools]\nid = \"111111111111\"\n[context]\nstages = [{ name = \"Dev 1\", account = \"tools\" }]"
-            .parse()
-            .unwrap();
-    let error = synth(&config).unwrap_err();
-    assert!(error.diagnostics.iter().any(|it| it.message == "`Dev 1` cannot be the name of a stage"), "{error}");
+fn a_bad_name_is_told_once_and_with_its_place() {
+    let mistakes = |context: &str| -> Vec<String> {
+        let tools = "[accounts.tools]\nid = \"111111111111\"\n[context]\n";
+        let stages = "stages = [{ name = \"dev\", account = \"tools\" }]\n";
+        let stages = if context.starts_with("stages") { "" } else { stages };
+        let error = synth(&format!("{tools}{stages}{context}").parse().unwrap()).unwrap_err();
+        for it in &error.diagnostics {
+            assert_eq!(it.location.as_ref().unwrap().file, "app/src/lib.rs", "{it}");
+        }
+        error.diagnostics.into_iter().map(|it| it.message).collect()
+    };
+    assert_eq!(
+        mistakes("stages = [{ name = \"Dev 1\", account = \"tools\" }]"),
+        ["`Dev 1` cannot be the name of a stage"]
+    );
+    assert_eq!(
+        mistakes("name = \"my net\""),
+        ["`my net` cannot be the name of a cross-account pipeline: it contains ` `"]
+    );
+    assert_eq!(mistakes("operator = { name = \"a/b\" }"), ["`a/b` cannot be a user name: it contains `/`"]);
+}
+
+#[test]
+fn every_resource_leads_to_a_line_of_this_program() {
+    let assembly = synth(&Config::sample()).unwrap();
+    for origin in assembly.stacks.iter().flat_map(|it| it.origins.values()) {
+        assert_eq!(origin.location.as_ref().unwrap().file, "app/src/lib.rs", "{}", origin.path);
+    }
 }

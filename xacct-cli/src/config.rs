@@ -209,7 +209,8 @@ impl Config {
         self.accounts.iter().find(|(_, it)| it.id.value == id).map(|(alias, _)| alias.as_str())
     }
 
-    /// Context keys that nothing asked for: mostly slips of the hand.
+    /// Context keys that nothing asked for: slips of the hand, whose meaning would silently not count. A variable may be meant
+    /// for another app, so it is worth no more than a warning.
     pub(crate) fn unasked(&self) -> Vec<Problem> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let unasked = self.context.iter().filter(|(key, setting)| {
@@ -219,7 +220,12 @@ impl Config {
         });
         unasked
             .map(|(key, setting)| {
-                Problem::warning(format!("the app does not use the context `{key}`, from {}", setting.from))
+                let message = format!("the app does not use the context `{key}`, from {}", setting.from);
+                let problem = match setting.from {
+                    Source::Variable(_) => Problem::warning(message),
+                    _ => Problem::error(message),
+                };
+                problem
                     .code("unused-context")
                     .at(setting.from.place())
                     .help_nearest(key, asked.iter().map(String::as_str))

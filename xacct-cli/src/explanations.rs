@@ -390,7 +390,7 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
     explain(
         "unused-context",
         "The configuration has a value that the app does not use.",
-        "It is mostly a slip of the hand: the app goes on with its default.",
+        "It is mostly a slip of the hand, and the app would silently go on with its default.",
         "Use the name that is proposed, or remove the value.",
     ),
     construct("variables", "A variable of a pipeline is used before it is set, or has a name that is taken."),

@@ -58,6 +58,10 @@ impl Problem {
         Self { severity: Severity::Warning, ..Self::error(message) }
     }
 
+    pub(crate) fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
     pub(crate) fn code(mut self, code: &str) -> Self {
         self.code = Some(code.to_owned());
         self

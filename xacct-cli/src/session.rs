@@ -83,8 +83,12 @@ impl<'a> Session<'a> {
             app.node().silence_from(&silenced.rule, &silenced.reason, silenced.location.clone());
         }
         (self.define)(&app, &self.config).map_err(definition_failed)?;
-        for warning in self.config.unasked() {
-            self.terminal.problem(&warning);
+        let (errors, warnings) = self.config.unasked().into_iter().partition::<Vec<_>, _>(Problem::is_error);
+        for warning in &warnings {
+            self.terminal.problem(warning);
+        }
+        if !errors.is_empty() {
+            return Err(Failure { exit: Exit::Usage, problems: errors });
         }
         let assembly = app.synth().map_err(|error| {
             let problems = error.diagnostics.iter().map(Problem::from).collect();

@@ -19,9 +19,13 @@ use crate::iam::{AttachedPolicy, Role, RoleProps};
 use crate::kms::Key;
 use crate::logs::{LogGroup, LogGroupProps, RetentionDays};
 use crate::naming::{self, NameRule};
+use crate::number::NumberRule;
 use crate::secretsmanager::Secret;
 
 const NAME: NameRule = NameRule { what: "a build project name", length: 2..=150, besides: "_-" };
+const TIMEOUT: NumberRule = NumberRule { what: "the timeout of a build", unit: "minutes", range: 5..=2_160 };
+const QUEUED_TIMEOUT: NumberRule =
+    NumberRule { what: "the timeout of a build that waits for its start", unit: "minutes", range: 5..=480 };
 
 /// The image that builds run in, where none is given: Amazon Linux 2023.
 pub const DEFAULT_IMAGE: &str = "aws/codebuild/amazonlinux-x86_64-standard:5.0";
@@ -272,11 +276,14 @@ impl ProjectProps {
 impl Project {
     /// A build project.
     #[track_caller]
-    pub fn new(scope: &dyn Construct, id: &str, source: Source, props: ProjectProps) -> Self {
+    pub fn new(scope: &dyn Construct, id: &str, source: Source, mut props: ProjectProps) -> Self {
         let node = scope.node().child(id);
         check(&node, &source, &props);
+        props.timeout_minutes = TIMEOUT.accepted(&node, props.timeout_minutes);
+        props.queued_timeout_minutes = QUEUED_TIMEOUT.accepted(&node, props.queued_timeout_minutes);
         // Known here, because the role's policies name the project, and the project refers to the role.
-        let name = props.project_name.clone().unwrap_or_else(|| naming::generated(&node, 150));
+        let name = NAME.accepted(&node, props.project_name.clone());
+        let name = name.unwrap_or_else(|| naming::generated(&node, 150));
         let role = match &props.role {
             Some(role) => role.clone(),
             None => service_role(&node, &name, &props.managed_policies),
@@ -482,11 +489,6 @@ fn variable(name: &str, value: &Variable) -> EnvironmentVariable {
 
 #[track_caller]
 fn check(node: &Node, source: &Source, props: &ProjectProps) {
-    if let Some(name) = &props.project_name {
-        NAME.check(node, name);
-    }
-    check_minutes(node, "a build", props.timeout_minutes, 2_160);
-    check_minutes(node, "the wait for a build", props.queued_timeout_minutes, 480);
     let is_inline = matches!(&props.build_spec, Some(BuildSpec(Spec::Inline(_))));
     if matches!(source, Source::None) && !is_inline {
         node.report(
@@ -511,16 +513,6 @@ fn check(node: &Node, source: &Source, props: &ProjectProps) {
                 .help("grant what the build needs to the project's role, or give the variable as a `Variable::Secret`"),
             );
         }
-    }
-}
-
-#[track_caller]
-fn check_minutes(node: &Node, what: &str, minutes: Option<i64>, longest: i64) {
-    if let Some(minutes) = minutes.filter(|it| !(5..=longest).contains(it)) {
-        node.report(
-            Diagnostic::error("out-of-range", format!("{what} cannot take at most {minutes} minutes"))
-                .help(format!("give it 5 to {longest} minutes")),
-        );
     }
 }
 

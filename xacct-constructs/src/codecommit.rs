@@ -77,11 +77,12 @@ impl Repository {
     #[track_caller]
     pub fn new(scope: &dyn Construct, id: &str, repository_name: &str, props: RepositoryProps) -> Self {
         let node = scope.node().child(id);
-        NAME.check(&node, repository_name);
         if repository_name.ends_with(".git") {
             naming::report(&node, NAME.what, repository_name, "it ends with `.git`", "leave the ending out");
         }
-        let mut resource = CfnRepositoryProps::new().repository_name(repository_name);
+        let name = NAME.accepted(&node, Some(repository_name.trim_end_matches(".git").to_owned()));
+        let name = name.unwrap_or_else(|| naming::generated(&node, *NAME.length.end()));
+        let mut resource = CfnRepositoryProps::new().repository_name(name.as_str());
         if let Some(text) = props.description {
             resource = resource.repository_description(text);
         }
@@ -94,7 +95,7 @@ impl Repository {
         }
         let resource = CfnRepository::new(&node, "Resource", resource);
         resource.node().set_physical_name(
-            PhysicalName::new("RepositoryName", Some(repository_name.to_owned()))
+            PhysicalName::new("RepositoryName", Some(name))
                 .max_length(100)
                 .attribute("Name", "{name}")
                 .attribute("Arn", "arn:{partition}:codecommit:{region}:{account}:{name}"),

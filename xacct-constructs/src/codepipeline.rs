@@ -161,10 +161,8 @@ impl Pipeline {
     #[track_caller]
     pub fn new(scope: &dyn Construct, id: &str, props: PipelineProps) -> Self {
         let node = scope.node().child(id);
-        if let Some(name) = &props.pipeline_name {
-            NAME.check(&node, name);
-        }
-        let name = props.pipeline_name.clone().unwrap_or_else(|| naming::generated(&node, 100));
+        let name = NAME.accepted(&node, props.pipeline_name.clone());
+        let name = name.unwrap_or_else(|| naming::generated(&node, 100));
         let role = match &props.role {
             Some(role) => role.clone(),
             // No `aws:SourceArn` on the trust: AWS's own examples have none, and roles with one have failed in the field.
@@ -355,16 +353,19 @@ impl ActionRoles<'_> {
             return None;
         }
         let stack = action.subject.as_ref()?.stack()?;
-        let role = self.made.entry(stack.id()).or_insert_with(|| {
-            // Pipelines of several stacks may reach into this one.
-            let id = format!("{}ActionRole", self.pipeline.path().replace('/', ""));
-            let props = RoleProps::new().description(format!("What {} does in this account", self.pipeline.path()));
-            CrossAccountRole::new(&stack, &id, self.role, props).role
-        });
-        Some(role.clone())
+        if let Some(role) = self.made.get(&stack.id()) {
+            return Some(role.clone());
+        }
+        // Pipelines of several stacks may reach into this one.
+        let id = format!("{}ActionRole", self.pipeline.path().replace('/', ""));
+        let props = RoleProps::new().description(format!("What {} does in this account", self.pipeline.path()));
+        let role = CrossAccountRole::new(&stack, &id, self.role, props).role;
+        self.made.insert(stack.id(), role.clone());
+        Some(role)
     }
 }
 
+#[track_caller]
 fn default_bucket(node: &Node, name: &str) -> Bucket {
     let key = KeyProps::new().alias(format!("codepipeline-{name}")).description(format!("Artifacts of {name}"));
     let key = Key::new(node, "ArtifactsKey", key);

@@ -27,8 +27,12 @@ use crate::codecommit::{Code, Repository, RepositoryProps};
 use crate::codepipeline::{Action, Artifact, CodeBuildAction, CodeCommitSourceAction, Pipeline, PipelineProps, Stage};
 use crate::kms::{Key, KeyProps};
 use crate::logs::RetentionDays;
+use crate::naming::NameRule;
 use crate::s3::{Bucket, BucketProps, LifecycleRule};
 use crate::sns::{Topic, TopicProps};
+
+/// What is allowed in each of the names that are made of it, with room for their endings.
+const NAME: NameRule = NameRule { what: "the name of a cross-account pipeline", length: 1..=80, besides: "_-" };
 
 /// A pipeline that deploys Terraform code into several accounts.
 ///
@@ -252,9 +256,11 @@ struct Maker<'a> {
 impl CrossAccountPipeline {
     /// A pipeline in the stack of `scope`; the stages say in which stacks they deploy.
     #[track_caller]
-    pub fn new(scope: &dyn Construct, id: &str, props: CrossAccountPipelineProps) -> Self {
+    pub fn new(scope: &dyn Construct, id: &str, mut props: CrossAccountPipelineProps) -> Self {
         let node = scope.node().child(id);
         check(&node, &props);
+        // A name that is refused is told once, and not again for each of the names that are made of it.
+        props.name = NAME.accepted(&node, Some(props.name)).unwrap_or_else(|| "pipeline".to_owned());
         let environment = node.environment();
         let home = node.stack().unwrap_or_else(|| node.clone());
         let scopes = BTreeMap::from([(home.id(), node.clone())]);
@@ -275,7 +281,8 @@ impl CrossAccountPipeline {
             .stage(Stage::new("Source").action(source_action))
             .stage(Stage::new("Build").action(CodeBuildAction::new("Build", &build, &source).output(&package)));
         let mut stages = Vec::new();
-        for stage in maker.props.stages.clone() {
+        for mut stage in maker.props.stages.clone() {
+            stage.settle_name(&node);
             let account = maker.account(stage.stack.node());
             let scope = maker.scope(stage.stack.node());
             let made = DeployedStage::new(&scope, &maker.props, environment.as_ref(), &stage, &account);

@@ -169,8 +169,7 @@ impl Rule {
         }
         let state = if props.disabled { State::Disabled } else { State::Enabled };
         let mut resource = CfnRuleProps::new().state(state);
-        if let Some(name) = &props.rule_name {
-            NAME.check(&node, name);
+        if let Some(name) = NAME.accepted(&node, props.rule_name) {
             resource = resource.name(name);
         }
         if let Some(text) = props.description {

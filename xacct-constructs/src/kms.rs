@@ -11,8 +11,11 @@ use xacct_core::{Arn, Construct, Diagnostic, Environment, Grant, Grantable, Node
 use crate::cfn::kind;
 use crate::cfn::kms::{CfnAlias, CfnAliasProps, CfnKey, CfnKeyProps};
 use crate::naming::{self, NameRule};
+use crate::number::NumberRule;
 
 const ALIAS: NameRule = NameRule { what: "a key alias", length: 1..=250, besides: "/_-" };
+const ROTATION: NumberRule = NumberRule { what: "the rotation period of a key", unit: "days", range: 90..=2_560 };
+const WAITING: NumberRule = NumberRule { what: "the waiting period of a key", unit: "days", range: 7..=30 };
 const ALIAS_PREFIX: &str = "alias/";
 
 /// A customer-managed key: symmetric, for encryption.
@@ -92,16 +95,16 @@ impl Key {
     #[track_caller]
     pub fn new(scope: &dyn Construct, id: &str, props: KeyProps) -> Self {
         let node = scope.node().child(id);
-        check_range(&node, "rotation period", props.rotation_days, 90, 2_560);
-        check_range(&node, "waiting period", props.pending_window_days, 7, 30);
+        let rotation_days = ROTATION.accepted(&node, props.rotation_days);
+        let pending_window_days = WAITING.accepted(&node, props.pending_window_days);
         let mut resource = CfnKeyProps::new().enable_key_rotation(true).key_policy(node.policy(PolicySlot::Resource));
         if let Some(text) = props.description {
             resource = resource.description(text);
         }
-        if let Some(days) = props.rotation_days {
+        if let Some(days) = rotation_days {
             resource = resource.rotation_period_in_days(days);
         }
-        if let Some(days) = props.pending_window_days {
+        if let Some(days) = pending_window_days {
             resource = resource.pending_window_in_days(days);
         }
         let resource = CfnKey::new(&node, "Resource", resource);
@@ -147,12 +150,13 @@ impl Key {
     #[track_caller]
     pub fn add_alias(&self, id: &str, name: &str) -> String {
         let name = name.strip_prefix(ALIAS_PREFIX).unwrap_or(name);
-        ALIAS.check(&self.node, name);
+        let name = ALIAS.accepted(&self.node, Some(name.to_owned()));
+        let name = name.unwrap_or_else(|| naming::generated(&self.node, *ALIAS.length.end()));
         if name.starts_with("aws/") {
             naming::report(
                 &self.node,
                 ALIAS.what,
-                name,
+                &name,
                 "AWS keeps `alias/aws/` for itself",
                 "begin it with something else",
             );
@@ -252,16 +256,6 @@ impl Key {
 const VIA_SERVICE: &str = "kms:ViaService";
 const DECRYPT: [&str; 1] = ["kms:Decrypt"];
 const ENCRYPT: [&str; 4] = ["kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"];
-
-#[track_caller]
-fn check_range(node: &Node, what: &str, days: Option<i64>, from: i64, to: i64) {
-    if let Some(days) = days.filter(|it| !(from..=to).contains(it)) {
-        node.report(
-            Diagnostic::error("out-of-range", format!("the {what} of a key cannot be {days} days"))
-                .help(format!("give it {from} to {to} days")),
-        );
-    }
-}
 
 impl Construct for Key {
     fn node(&self) -> &Node {

@@ -29,6 +29,8 @@ pub mod logs;
 #[cfg(feature = "constructs")]
 mod naming;
 #[cfg(feature = "constructs")]
+mod number;
+#[cfg(feature = "constructs")]
 pub mod s3;
 #[cfg(feature = "constructs")]
 pub mod secretsmanager;

@@ -127,11 +127,9 @@ impl LogGroup {
     #[track_caller]
     pub fn new(scope: &dyn Construct, id: &str, props: LogGroupProps) -> Self {
         let node = scope.node().child(id);
-        if let Some(name) = &props.log_group_name {
-            NAME.check(&node, name);
-        }
+        let name = NAME.accepted(&node, props.log_group_name);
         // Known here, so that the key's policy can name it: by reference the two would need each other.
-        let name = props.log_group_name.unwrap_or_else(|| naming::generated(&node, 512));
+        let name = name.unwrap_or_else(|| naming::generated(&node, 512));
         let mut resource =
             CfnLogGroupProps::new().log_group_name(name.as_str()).retention_in_days(props.retention.days());
         if let Some(key) = &props.encryption_key {

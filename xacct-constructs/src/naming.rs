@@ -20,6 +20,15 @@ impl NameRule {
         }
     }
 
+    /// The name, unless AWS would refuse it: then that is reported, and the construct goes on as if it had been given none.
+    /// So the schema has no reason to report the same again for the resource.
+    #[track_caller]
+    pub(crate) fn accepted(&self, node: &Node, name: Option<String>) -> Option<String> {
+        let Some(diagnostic) = name.as_deref().and_then(|it| self.diagnostic(it)) else { return name };
+        node.report(diagnostic);
+        None
+    }
+
     /// What is wrong with a name that AWS would refuse.
     pub(crate) fn diagnostic(&self, name: &str) -> Option<Diagnostic> {
         Some(refused(self.what, name, &self.problem(name)?, &self.help()))

@@ -182,10 +182,11 @@ impl BucketProps {
 impl Bucket {
     /// A private, encrypted, versioned bucket.
     #[track_caller]
-    pub fn new(scope: &dyn Construct, id: &str, props: BucketProps) -> Self {
+    pub fn new(scope: &dyn Construct, id: &str, mut props: BucketProps) -> Self {
         let node = scope.node().child(id);
-        if let Some(name) = &props.bucket_name {
-            check_name(&node, name);
+        if let Some((name, problem)) = props.bucket_name.as_ref().and_then(|it| Some((it, name_problem(it)?))) {
+            report_name(&node, name, &problem);
+            props.bucket_name = None;
         }
         for rule in props.lifecycle_rules.iter().filter(|it| it.does_nothing()) {
             node.report(
@@ -227,7 +228,9 @@ impl Bucket {
     #[track_caller]
     pub fn from_bucket_name(scope: &dyn Construct, id: &str, name: &str) -> Self {
         let node = scope.node().child(id);
-        check_name(&node, name);
+        if let Some(problem) = name_problem(name) {
+            report_name(&node, name, &problem);
+        }
         let partition = node.environment().map_or("aws", |it| it.region.partition());
         let arn = format!("arn:{partition}:s3:::{name}");
         Self {
@@ -407,7 +410,7 @@ fn encryption(key: Option<&Key>) -> BucketEncryption {
 
 /// The rules of <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
 #[track_caller]
-fn check_name(node: &Node, name: &str) {
+fn name_problem(name: &str) -> Option<String> {
     let allowed = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '.' || it == '-';
     let problem = if !(3..=63).contains(&name.len()) {
         format!("it has {} characters", name.len())
@@ -424,10 +427,15 @@ fn check_name(node: &Node, name: &str) {
     } else if let Some(suffix) = ["-s3alias", "--ol-s3", "--x-s3"].into_iter().find(|it| name.ends_with(it)) {
         format!("AWS keeps names that end with `{suffix}` for itself")
     } else {
-        return;
+        return None;
     };
+    Some(problem)
+}
+
+#[track_caller]
+fn report_name(node: &Node, name: &str, problem: &str) {
     let help = "use 3 to 63 lower-case letters, digits, dots and dashes, with a letter or digit at both ends";
-    naming::report(node, "a bucket name", name, &problem, help);
+    naming::report(node, "a bucket name", name, problem, help);
 }
 
 impl Construct for Bucket {

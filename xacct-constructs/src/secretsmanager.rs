@@ -81,8 +81,8 @@ impl Secret {
     pub fn new(scope: &dyn Construct, id: &str, props: SecretProps) -> Self {
         let node = scope.node().child(id);
         let mut resource = CfnSecretProps::new();
-        if let Some(name) = &props.secret_name {
-            NAME.check(&node, name);
+        let secret_name = NAME.accepted(&node, props.secret_name);
+        if let Some(name) = &secret_name {
             resource = resource.name(name);
         }
         if let Some(text) = props.description {
@@ -105,7 +105,7 @@ impl Secret {
             .block_public_policy(true);
         let policy = CfnResourcePolicy::new(&node.child("Policy"), "Resource", policy);
         policy.node().only_with_policy(&node, PolicySlot::Resource);
-        Self { node, arn: resource.reference(), name: props.secret_name, key: props.encryption_key }
+        Self { node, arn: resource.reference(), name: secret_name, key: props.encryption_key }
     }
 
     /// The secret's ARN, which ends with six characters that AWS picks.

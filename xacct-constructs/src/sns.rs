@@ -63,8 +63,8 @@ impl Topic {
     pub fn new(scope: &dyn Construct, id: &str, props: TopicProps) -> Self {
         let node = scope.node().child(id);
         let mut resource = CfnTopicProps::new();
-        if let Some(name) = &props.topic_name {
-            NAME.check(&node, name);
+        let topic_name = NAME.accepted(&node, props.topic_name);
+        if let Some(name) = &topic_name {
             resource = resource.topic_name(name);
         }
         if let Some(name) = props.display_name {
@@ -76,10 +76,7 @@ impl Topic {
         let resource = CfnTopic::new(&node, "Resource", resource);
         let format = "arn:{partition}:sns:{region}:{account}:{name}";
         resource.node().set_physical_name(
-            PhysicalName::new("TopicName", props.topic_name)
-                .max_length(256)
-                .attribute("TopicArn", format)
-                .reference(format),
+            PhysicalName::new("TopicName", topic_name).max_length(256).attribute("TopicArn", format).reference(format),
         );
         let policy = CfnTopicPolicyProps::new()
             .topics([resource.reference().cast::<str>()])

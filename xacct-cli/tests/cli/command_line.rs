@@ -154,7 +154,7 @@ fn context_is_read_as_what_the_app_needs() {
     place
         .run(&["ls", "-c", "case=number", "-c", "retention=long"])
         .refuses(64, &["`retention` has a value", "from --context"]);
-    place.run(&["ls", "-c", "cas=x"]).refuses(0, &["the app does not use the context `cas`", "did you mean `case`?"]);
+    place.run(&["ls", "-c", "cas=x"]).refuses(64, &["the app does not use the context `cas`", "did you mean `case`?"]);
 }
 
 #[test]

@@ -103,6 +103,22 @@ impl StageProps {
         self.on_failure = Some(reaction);
         self
     }
+
+    /// Reports a name that the names made of it could not bear, and puts one in its place with which the rest can be looked at.
+    pub(super) fn settle_name(&mut self, pipeline: &Node) {
+        if !self.name.is_empty() && self.name.bytes().all(|it| it.is_ascii_lowercase()) {
+            return;
+        }
+        pipeline.report(
+            Diagnostic::error("invalid-name", format!("`{}` cannot be the name of a stage", self.name))
+                .at(self.at)
+                .help("use lower-case letters only, as in the name of its file in `environments/`"),
+        );
+        self.name.retain(|it| it.is_ascii_lowercase());
+        if self.name.is_empty() {
+            "stage".clone_into(&mut self.name);
+        }
+    }
 }
 
 const APPROVE: &str = "Approve";
@@ -130,38 +146,17 @@ impl DeployedStage {
         account: &StageAccount,
     ) -> Self {
         let node = scope.child(&capitalized(&stage.name));
-        if stage.name.is_empty() || !stage.name.bytes().all(|it| it.is_ascii_lowercase()) {
-            node.report(
-                Diagnostic::error("invalid-name", format!("`{}` cannot be the name of a stage", stage.name))
-                    .at(stage.at)
-                    .help("use lower-case letters only, as in the name of its file in `environments/`"),
-            );
+        let mut plan = project_props(pipeline, stage, account, "plan", "Plans");
+        let mut apply = project_props(pipeline, stage, account, "apply", "Applies the plan of");
+        if matches!(stage.permissions, Permissions::AdministratorAccess) {
+            plan = plan.managed_policy(AttachedPolicy::aws("ReadOnlyAccess"));
+            apply = apply.managed_policy(AttachedPolicy::aws("AdministratorAccess"));
         }
-        let project = |id: &str, verb: &str, what: &str| {
-            let mut props = ProjectProps::new()
-                .project_name(format!("{}-{verb}-{}", pipeline.name, stage.name))
-                .description(format!("{what} stage {}", stage.name))
-                .build_spec(BuildSpec::file(format!("buildspec-{verb}.yml")))
-                .timeout_minutes(60)
-                // One at a time: the next would only wait for the lock of the state.
-                .concurrent_build_limit(1)
-                .encryption_key(&account.key)
-                .log_retention(pipeline.log_retention)
-                .environment_variable("STAGE", stage.name.as_str())
-                .environment_variable("TF_STATE_BUCKET", account.state.bucket_name())
-                .environment_variable("TF_STATE_KMS_KEY", account.key.arn())
-                .environment_variable("TF_VAR_account_id", stage.stack.environment().account.to_string());
-            if matches!(stage.permissions, Permissions::AdministratorAccess) {
-                let policy = if verb == "plan" { "ReadOnlyAccess" } else { "AdministratorAccess" };
-                props = props.managed_policy(AttachedPolicy::aws(policy));
-            }
-            if stage.allow_destroy && verb == "plan" {
-                props = props.environment_variable("ALLOW_DESTROY", "yes");
-            }
-            Project::new(&node, id, Source::CodePipeline, props)
-        };
-        let plan = project("Plan", "plan", "Plans");
-        let apply = project("Apply", "apply", "Applies the plan of");
+        if stage.allow_destroy {
+            plan = plan.environment_variable("ALLOW_DESTROY", "yes");
+        }
+        let plan = Project::new(&node, "Plan", Source::CodePipeline, plan);
+        let apply = Project::new(&node, "Apply", Source::CodePipeline, apply);
         if let (Some(plan), Some(apply)) = (&plan.role, &apply.role) {
             grant_state(&account.state, &stage.name, plan, apply);
             grant_permissions(stage, plan, apply);
@@ -219,6 +214,29 @@ impl DeployedStage {
             None => declared,
         }
     }
+}
+
+/// What the two projects of a stage have in common.
+fn project_props(
+    pipeline: &CrossAccountPipelineProps,
+    stage: &StageProps,
+    account: &StageAccount,
+    verb: &str,
+    what: &str,
+) -> ProjectProps {
+    ProjectProps::new()
+        .project_name(format!("{}-{verb}-{}", pipeline.name, stage.name))
+        .description(format!("{what} stage {}", stage.name))
+        .build_spec(BuildSpec::file(format!("buildspec-{verb}.yml")))
+        .timeout_minutes(60)
+        // One at a time: the next would only wait for the lock of the state.
+        .concurrent_build_limit(1)
+        .encryption_key(&account.key)
+        .log_retention(pipeline.log_retention)
+        .environment_variable("STAGE", stage.name.as_str())
+        .environment_variable("TF_STATE_BUCKET", account.state.bucket_name())
+        .environment_variable("TF_STATE_KMS_KEY", account.key.arn())
+        .environment_variable("TF_VAR_account_id", stage.stack.environment().account.to_string())
 }
 
 /// Terraform's state and its lock, and the plan on its way from the one build to the other.

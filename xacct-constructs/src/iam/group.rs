@@ -60,8 +60,7 @@ impl Group {
     pub fn new(scope: &dyn Construct, id: &str, props: GroupProps) -> Self {
         let node = scope.node().child(id);
         let mut resource = CfnGroupProps::new();
-        if let Some(name) = props.group_name {
-            GROUP_NAME.check(&node, &name);
+        if let Some(name) = GROUP_NAME.accepted(&node, props.group_name) {
             resource = resource.group_name(name);
         }
         if !props.managed_policies.is_empty() {

@@ -66,8 +66,8 @@ impl ManagedPolicy {
     pub fn new(scope: &dyn Construct, id: &str, props: ManagedPolicyProps) -> Self {
         let node = scope.node().child(id);
         let mut resource = CfnManagedPolicyProps::new().policy_document(node.policy(PolicySlot::Identity));
-        if let Some(name) = &props.name {
-            POLICY_NAME.check(&node, name);
+        let name = POLICY_NAME.accepted(&node, props.name);
+        if let Some(name) = &name {
             resource = resource.managed_policy_name(name);
         }
         if let Some(text) = props.description {
@@ -81,7 +81,7 @@ impl ManagedPolicy {
         resource.node().only_with_policy(&node, PolicySlot::Identity);
         let format = "arn:{partition}:iam::{account}:policy/{path}{name}";
         resource.node().set_physical_name(
-            PhysicalName::new("ManagedPolicyName", props.name)
+            PhysicalName::new("ManagedPolicyName", name)
                 .max_length(128)
                 .path(props.path.unwrap_or_default().trim_start_matches('/'))
                 .attribute("PolicyArn", format)

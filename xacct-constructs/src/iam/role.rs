@@ -7,6 +7,10 @@ use xacct_core::{Arn, Construct, Diagnostic, Grant, Grantable, Node, PhysicalNam
 use super::{AttachedPolicy, Holder, ROLE_NAME, check_path, default_policy};
 use crate::cfn::iam::{CfnRole, CfnRoleProps};
 use crate::cfn::kind;
+use crate::number::NumberRule;
+
+const SESSION: NumberRule =
+    NumberRule { what: "the longest session of a role", unit: "seconds", range: 3_600..=43_200 };
 
 /// A role: an identity that others take on for a while.
 ///
@@ -111,20 +115,13 @@ impl Role {
     #[track_caller]
     pub(super) fn without_trust(scope: &dyn Construct, id: &str, props: RoleProps) -> Self {
         let node = scope.node().child(id);
-        if let Some(name) = &props.role_name {
-            ROLE_NAME.check(&node, name);
-        }
+        let role_name = ROLE_NAME.accepted(&node, props.role_name);
         if let Some(path) = &props.path {
             check_path(&node, path);
         }
-        if let Some(seconds) = props.max_session_seconds.filter(|it| !(3_600..=43_200).contains(it)) {
-            node.report(
-                Diagnostic::error("out-of-range", format!("a session of a role cannot last {seconds} seconds"))
-                    .help("give it 3600 to 43200 seconds"),
-            );
-        }
+        let max_session_seconds = SESSION.accepted(&node, props.max_session_seconds);
         let mut resource = CfnRoleProps::new().assume_role_policy_document(node.policy(PolicySlot::Trust));
-        if let Some(name) = &props.role_name {
+        if let Some(name) = &role_name {
             resource = resource.role_name(name);
         }
         if let Some(text) = props.description {
@@ -133,7 +130,7 @@ impl Role {
         if let Some(path) = &props.path {
             resource = resource.path(path);
         }
-        if let Some(seconds) = props.max_session_seconds {
+        if let Some(seconds) = max_session_seconds {
             resource = resource.max_session_duration(seconds);
         }
         if !props.managed_policies.is_empty() {
@@ -146,7 +143,7 @@ impl Role {
         let resource = CfnRole::new(&node, "Resource", resource);
         let path = props.path.unwrap_or_default();
         resource.node().set_physical_name(
-            PhysicalName::new("RoleName", props.role_name)
+            PhysicalName::new("RoleName", role_name)
                 .max_length(64)
                 .path(path.trim_start_matches('/'))
                 .attribute("Arn", "arn:{partition}:iam::{account}:role/{path}{name}"),

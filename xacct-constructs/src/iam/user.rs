@@ -82,8 +82,8 @@ impl User {
     pub fn new(scope: &dyn Construct, id: &str, props: UserProps) -> Self {
         let node = scope.node().child(id);
         let mut resource = CfnUserProps::new();
-        if let Some(name) = &props.user_name {
-            USER_NAME.check(&node, name);
+        let user_name = USER_NAME.accepted(&node, props.user_name);
+        if let Some(name) = &user_name {
             resource = resource.user_name(name);
         }
         if let Some(path) = &props.path {
@@ -102,7 +102,7 @@ impl User {
         }
         let resource = CfnUser::new(&node, "Resource", resource);
         resource.node().set_physical_name(
-            PhysicalName::new("UserName", props.user_name)
+            PhysicalName::new("UserName", user_name)
                 .max_length(64)
                 .path(props.path.unwrap_or_default().trim_start_matches('/'))
                 .attribute("Arn", "arn:{partition}:iam::{account}:user/{path}{name}"),

@@ -54,7 +54,7 @@ impl Parts {
     #[track_caller]
     fn refused(&self, stages: impl IntoIterator<Item = Stage>, expected: &[&str]) {
         self.pipeline(stages);
-        let problems = self.two.problems();
+        let problems = self.two.own_problems();
         let messages: Vec<&str> = problems.iter().map(|it| it.message.as_str()).collect();
         assert_eq!(messages, expected);
         assert!(problems.iter().all(|it| it.help.is_some() && it.location.is_some()));

@@ -23,12 +23,23 @@ impl Two {
     }
 
     pub(crate) fn synth(&self) -> Synthesized {
-        Synthesized(self.app.synth().unwrap_or_else(|error| panic!("{error}")))
+        let assembly = self.app.synth().unwrap_or_else(|error| panic!("{error}"));
+        for origin in assembly.stacks.iter().flat_map(|it| it.origins.values()) {
+            // A failure leads to the line in the user's program, never into this library.
+            let location = origin.location.as_ref().unwrap();
+            assert!(!location.file.contains("src/"), "{} is said to be made at {location}", origin.path);
+        }
+        Synthesized(assembly)
     }
 
-    /// What constructs find wrong with the definitions. The schemas say some of it again, in their own words.
-    pub(crate) fn problems(&self) -> Vec<Diagnostic> {
+    /// What constructs find wrong with the definitions, where the schemas say some of it again in their own words.
+    pub(crate) fn own_problems(&self) -> Vec<Diagnostic> {
         self.app.skip_validation();
+        self.problems()
+    }
+
+    /// What is wrong with the definitions.
+    pub(crate) fn problems(&self) -> Vec<Diagnostic> {
         let found = self.app.synth().map(|_| Vec::new()).unwrap_or_else(|error| error.diagnostics);
         found.into_iter().filter(|it| it.severity == Severity::Error).collect()
     }
