@@ -503,7 +503,7 @@ impl<'t> Context<'t> {
                     .at(self.tree[place.node].at)
                     .help("make both in one app, or name the other by its ARN"),
             );
-            return Json::Null;
+            return anything();
         }
         let Some(logical_id) = self.logical_ids.get(&target).cloned() else {
             let (path, other) = (self.tree.path(place.node), self.tree.path(target));
@@ -515,7 +515,7 @@ impl<'t> Context<'t> {
                         .help("refer to the resource within it"),
                 );
             }
-            return Json::Null;
+            return anything();
         };
         let local = match attribute {
             None => json!({ "Ref": logical_id }),
@@ -524,7 +524,7 @@ impl<'t> Context<'t> {
         match self.tree.stack_of(target) {
             Some(stack) if stack == place.stack => local,
             Some(stack) => self.reference_across(place, stack, target, attribute, local),
-            None => Json::Null,
+            None => anything(),
         }
     }
 
@@ -538,7 +538,7 @@ impl<'t> Context<'t> {
     ) -> Json {
         let tree = self.tree;
         let (Some(here), Some(there)) = (tree.environment_of(place.stack), tree.environment_of(producer)) else {
-            return Json::Null;
+            return anything();
         };
         if let (Some(name), Kind::Resource(resource)) = (self.names.get(&target), &tree[target].kind)
             && let Some(text) = resource.physical_name.as_ref().and_then(|it| it.resolve(attribute, name, there))
@@ -549,7 +549,7 @@ impl<'t> Context<'t> {
         let path = tree.path(place.node);
         if attribute == Some("SecretAccessKey") {
             self.diagnostics.push(secret(&path, tree[place.node].at, "handed to another stack"));
-            return Json::Null;
+            return anything();
         }
         let edge = Edge {
             reason: format!("`{path}` uses {what} of `{}`", tree.path(target)),
@@ -604,7 +604,7 @@ impl<'t> Context<'t> {
                             .at(tree[place.node].at)
                             .help("exports reach only their own account and region: use `ReferenceStrategy::Parameter` or `GetStackOutput`"),
                     );
-                    return Json::Null;
+                    return anything();
                 }
                 let export = format!("{stack_name}:{output}");
                 outputs.insert(output, json!({ "Value": local, "Export": { "Name": export } }));
@@ -788,6 +788,11 @@ impl<'t> Context<'t> {
             }
         }
     }
+}
+
+/// In place of a reference that is reported as wrong: no schema has anything to say about it.
+fn anything() -> Json {
+    json!({ "Ref": "AWS::StackName" })
 }
 
 fn secret(path: &str, at: &'static Location<'static>, how: &str) -> Diagnostic {
