@@ -158,6 +158,7 @@ pub struct ProjectProps {
     encryption_key: Option<Key>,
     log_retention: RetentionDays,
     log_group: Option<LogGroup>,
+    no_test_reports: bool,
 }
 
 impl ProjectProps {
@@ -271,6 +272,14 @@ impl ProjectProps {
         self.log_group = Some(log_group.clone());
         self
     }
+
+    /// Gives the role that the project makes no right to [test reports](https://docs.aws.amazon.com/codebuild/latest/userguide/test-reporting.html):
+    /// for builds whose specification has none. Default: it may write report groups that are named after the project.
+    #[must_use]
+    pub fn without_test_reports(mut self) -> Self {
+        self.no_test_reports = true;
+        self
+    }
 }
 
 impl Project {
@@ -286,7 +295,7 @@ impl Project {
         let name = name.unwrap_or_else(|| naming::generated(&node, 150));
         let role = match &props.role {
             Some(role) => role.clone(),
-            None => service_role(&node, &name, &props.managed_policies),
+            None => service_role(&node, &name, &props),
         };
         let log_group = match &props.log_group {
             Some(log_group) => log_group.clone(),
@@ -369,16 +378,18 @@ fn arn(Environment { account, region }: &Environment, name: &str) -> String {
 
 /// A role that CodeBuild may take on for this one project, and that may write this project's reports.
 #[track_caller]
-fn service_role(node: &Node, name: &str, policies: &[AttachedPolicy]) -> Role {
+fn service_role(node: &Node, name: &str, project: &ProjectProps) -> Role {
     let mut trusted = Principal::service("codebuild.amazonaws.com");
-    let mut props = policies.iter().fold(RoleProps::new(), |props, policy| props.managed_policy(policy.clone()));
+    let policies = project.managed_policies.iter();
+    let mut props = policies.fold(RoleProps::new(), |props, policy| props.managed_policy(policy.clone()));
     if let Some(environment) = node.environment() {
         trusted = trusted.when("StringEquals", "aws:SourceAccount", [environment.account.as_str()]).when(
             "ArnEquals",
             "aws:SourceArn",
             [arn(&environment, name)],
         );
-        let Environment { account, region } = &environment;
+    }
+    if let Some(Environment { account, region }) = node.environment().filter(|_| !project.no_test_reports) {
         // CodeBuild makes report groups by itself and names them PROJECT-GROUP.
         let reports = format!("arn:{}:codebuild:{region}:{account}:report-group/{name}-*", region.partition());
         let statement = Statement::allow([

@@ -232,6 +232,7 @@ fn project_props(
         // One at a time: the next would only wait for the lock of the state.
         .concurrent_build_limit(1)
         .encryption_key(&account.key)
+        .without_test_reports()
         .log_retention(pipeline.log_retention)
         .environment_variable("STAGE", stage.name.as_str())
         .environment_variable("TF_STATE_BUCKET", account.state.bucket_name())
