@@ -9,6 +9,7 @@ mod network;
 mod network_assertions;
 mod stage;
 mod stage_account;
+mod user_assertions;
 mod users;
 
 pub use network::{network_read, network_write};
@@ -395,6 +396,7 @@ impl Maker<'_> {
             .build_spec(BuildSpec::file("buildspec.yml"))
             .timeout_minutes(30)
             .encryption_key(key)
+            .without_test_reports()
             .log_retention(self.props.log_retention);
         Project::new(node, "Build", Source::CodePipeline, props)
     }

@@ -149,7 +149,7 @@ pub struct AccessAssertion {
     pub resource: Scoped,
     /// Whether it is asserted to be allowed, or denied.
     pub allowed: bool,
-    /// The context keys of the requests that it is about, with their values.
+    /// The context keys of the requests that it is about, with their values; a key without any is absent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub context: BTreeMap<String, Vec<String>>,
     /// The construct that asserts it.

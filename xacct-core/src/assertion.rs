@@ -39,6 +39,20 @@ impl Node {
         self.assert_access(principal, action.into(), resource.into_expr(), true, keys(context));
     }
 
+    /// As [`assert_allowed`](Self::assert_allowed), for requests that lack these context keys, such as the tags of a resource
+    /// that has none.
+    #[track_caller]
+    pub fn assert_allowed_without<'k>(
+        &self,
+        principal: &dyn Grantable,
+        action: impl Into<Action>,
+        resource: impl IntoValue<str>,
+        keys: impl IntoIterator<Item = &'k str>,
+    ) {
+        let absent = keys.into_iter().map(|key| (key.to_owned(), Vec::new())).collect();
+        self.assert_access(principal, action.into(), resource.into_expr(), true, absent);
+    }
+
     /// Asserts that `principal` may not do `action` on `resource`, whatever the values that are not known yet.
     #[track_caller]
     pub fn assert_denied(&self, principal: &dyn Grantable, action: impl Into<Action>, resource: impl IntoValue<str>) {

@@ -8,7 +8,7 @@ use xacct_core::{Environment, Node};
 use crate::iam::Role;
 
 /// What is read before anything is planned.
-const READS: [&str; 13] = [
+pub(super) const READS: [&str; 13] = [
     "ec2:DescribeAccountAttributes",
     "ec2:DescribeAddresses",
     "ec2:DescribeAddressesAttribute",
@@ -94,6 +94,7 @@ pub(super) fn assert_network(node: &Node, environment: &Environment, stage: &str
         }
         node.assert_denied_when(apply, "ec2:DeleteTags", arn(made), [(OF_RESOURCE, other.as_str())]);
     }
+    assert_untagged(node, &arn, stage, apply);
     for (action, kinds) in CHANGES {
         for kind in kinds {
             node.assert_allowed_when(apply, action, arn(kind), [(OF_RESOURCE, stage)]);
@@ -101,4 +102,32 @@ pub(super) fn assert_network(node: &Node, environment: &Environment, stage: &str
             node.assert_denied(plan, action, arn(kind));
         }
     }
+}
+
+/// What AWS makes by itself and leaves without a tag: a VPC's first security group, which Terraform takes over, and the
+/// interface of a NAT gateway. It may be changed while it has no tag or the stage's own, and be given the stage's tag.
+#[track_caller]
+fn assert_untagged(node: &Node, arn: &dyn Fn(&str) -> String, stage: &str, apply: &Role) {
+    let other = format!("not-{stage}");
+    let own_tag = [(OF_RESOURCE, stage)];
+    let other_tag = [(OF_RESOURCE, other.as_str())];
+    let group = arn("security-group");
+    let changes = [
+        ("ec2:DisassociateAddress", arn("network-interface")),
+        ("ec2:ModifyNetworkInterfaceAttribute", group.clone()),
+        ("ec2:RevokeSecurityGroupEgress", group.clone()),
+        ("ec2:RevokeSecurityGroupIngress", group.clone()),
+    ];
+    for (action, resource) in changes {
+        node.assert_allowed_when(apply, action, resource.as_str(), own_tag);
+        node.assert_allowed_without(apply, action, resource.as_str(), [OF_RESOURCE]);
+        node.assert_denied_when(apply, action, resource.as_str(), other_tag);
+    }
+    node.assert_allowed_when(apply, "ec2:CreateTags", group.as_str(), [(OF_REQUEST, stage)]);
+    let foreign = [(OF_REQUEST, other.as_str()), (OF_RESOURCE, other.as_str())];
+    node.assert_denied_when(apply, "ec2:CreateTags", group.as_str(), foreign);
+    for action in ["ec2:CreateTags", "ec2:DeleteTags"] {
+        node.assert_allowed_when(apply, action, group.as_str(), own_tag);
+    }
+    node.assert_denied_when(apply, "ec2:DeleteTags", group.as_str(), other_tag);
 }

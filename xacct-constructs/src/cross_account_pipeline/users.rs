@@ -2,6 +2,7 @@
 
 use xacct_core::{Construct, Node, Statement, action};
 
+use super::user_assertions::assert_operator;
 use super::{CrossAccountPipeline, StageAccount, network_read};
 use crate::iam::{AccessKey, AccessKeyProps, AttachedPolicy, Group, GroupProps, User, UserProps};
 
@@ -75,6 +76,9 @@ impl PipelineUser {
             grant(&node, &group, pipeline);
         }
         let user = User::new(&node, "User", UserProps::new().user_name(&operators.name).group(&group));
+        if operators.access == OperatorAccess::Tailored {
+            assert_operator(&node, &user, account, pipeline);
+        }
         let key = AccessKeyProps::new().serial(operators.access_key_serial).encryption_key(&account.key);
         let access_key = AccessKey::new(&node, "AccessKey", &user, key);
         Self { node, group, user, access_key }
