@@ -40,12 +40,14 @@ fn synthesize(tree: &Tree) -> Result<Assembly, SynthError> {
             crate::validation::check(stack, &mut context.diagnostics);
         }
     }
+    // Before assertions are rendered, which reach nothing that is deployed.
+    let made = std::mem::take(&mut context.silenced);
     let assertions = assertions(&mut context);
     let (errors, warnings) = split(tree, context.diagnostics);
     if !errors.is_empty() {
         return Err(SynthError { diagnostics: errors.into_iter().chain(warnings).collect() });
     }
-    Ok(Assembly { stacks, assertions, silenced: silenced(tree), warnings, directory: None })
+    Ok(Assembly { stacks, assertions, silenced: silenced(tree, made), warnings, directory: None })
 }
 
 /// Renders the stacks; twice, if a role is allowed what a template needs.
@@ -81,7 +83,7 @@ fn is_silenced(tree: &Tree, diagnostic: &Diagnostic) -> bool {
     })
 }
 
-fn silenced(tree: &Tree) -> Vec<Silenced> {
+fn silenced(tree: &Tree, made: Vec<Silenced>) -> Vec<Silenced> {
     let mut all: Vec<Silenced> = tree
         .silenced
         .iter()
@@ -91,6 +93,7 @@ fn silenced(tree: &Tree) -> Vec<Silenced> {
             reason: it.reason.clone(),
             location: it.location.clone(),
         })
+        .chain(made)
         .collect();
     all.sort();
     all.dedup();

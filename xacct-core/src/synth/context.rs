@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::assembly::{Input, Origin};
+use crate::assembly::{Input, Origin, Silenced};
 use crate::diagnostic::Diagnostic;
 use crate::grant::{self, Policies};
 use crate::include::{Included, Section};
@@ -81,6 +81,8 @@ pub(super) struct Context<'t> {
     logical_ids: HashMap<NodeId, String>,
     drafts: BTreeMap<NodeId, Draft>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// Rules that what synthesis itself makes is exempt from.
+    pub(super) silenced: Vec<Silenced>,
 }
 
 impl<'t> Context<'t> {
@@ -98,6 +100,7 @@ impl<'t> Context<'t> {
             logical_ids: HashMap::new(),
             drafts: BTreeMap::new(),
             diagnostics,
+            silenced: Vec::new(),
         };
         context.give_logical_ids();
         context.give_physical_names();
@@ -633,17 +636,28 @@ impl<'t> Context<'t> {
         let mut name = name::physical_name(stack_name, &ids, there);
         name = name[name.len().saturating_sub(64)..].to_owned();
         let partition = there.region.partition();
+        let origin = Origin { path: format!("{producer_path}/OutputReader"), location: Some(tree[consumer].at.into()) };
+        let mut trust = json!({
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": { "AWS": format!("arn:{}:iam::{}:root", here.region.partition(), here.account) },
+        });
+        match self.execution_role(consumer) {
+            Some(role) => trust["Condition"] = json!({ "ArnEquals": { "aws:PrincipalArn": role } }),
+            None => self.silenced.push(Silenced {
+                rule: "XA122".to_owned(),
+                path: origin.path.clone(),
+                reason: format!(
+                    "it may only read the outputs of `{stack_name}`; which role CloudFormation reads them with for \
+                     `{consumer_path}` is not known: to name it, give that stack an execution role"
+                ),
+                location: tree[consumer].at.into(),
+            }),
+        }
         let role = json!({
             "Type": "AWS::IAM::Role",
             "Properties": {
-                "AssumeRolePolicyDocument": {
-                    "Version": "2012-10-17",
-                    "Statement": [{
-                        "Effect": "Allow",
-                        "Action": "sts:AssumeRole",
-                        "Principal": { "AWS": format!("arn:{}:iam::{}:root", here.region.partition(), here.account) },
-                    }],
-                },
+                "AssumeRolePolicyDocument": { "Version": "2012-10-17", "Statement": [trust] },
                 "Description": format!("Reads the outputs of {stack_name} for {consumer_path}"),
                 "Policies": [{
                     "PolicyName": "ReadOutputs",
@@ -660,11 +674,16 @@ impl<'t> Context<'t> {
             },
         });
         let logical_id = name::logical_id(&["OutputReader", &consumer_path]).unwrap_or_default();
-        let origin = Origin { path: format!("{producer_path}/OutputReader"), location: Some(tree[consumer].at.into()) };
         let draft = self.draft(producer);
         draft.origins.insert(logical_id.clone(), origin);
         draft.resources.insert(logical_id, role);
         format!("arn:{partition}:iam::{}:role/{name}", there.account)
+    }
+
+    /// The ARN of the role that CloudFormation deploys a stack with, where the program says it in full.
+    fn execution_role(&self, stack: NodeId) -> Option<String> {
+        let Kind::Stack(data) = &self.tree[stack].kind else { return None };
+        data.execution_role().filter(|it| !it.contains("${")).map(str::to_owned)
     }
 
     fn refuse_secrets(&mut self, id: NodeId, value: &Expr) {

@@ -61,6 +61,32 @@ fn a_stack_output_is_read_with_a_role_that_may_only_describe_that_stack() {
 }
 
 #[test]
+fn the_reader_role_trusts_the_consumers_execution_role_or_says_why_not() {
+    let reader = |props: StackProps| {
+        let app = App::new();
+        app.set_reference_strategy(ReferenceStrategy::GetStackOutput);
+        let producer = stack(&app, "Producer", A);
+        let consumer = Stack::new(&app, "Consumer", Environment::new(B, Region::literal("us-east-1")), props);
+        topic(&consumer, "Topic", queue(&producer, "Queue").get_att("QueueName"));
+        let assembly = app.synth().unwrap();
+        let role = only(&assembly, "Producer", "AWS::IAM::Role");
+        let trust = role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].clone();
+        assert_eq!(trust["Principal"]["AWS"], "arn:aws:iam::222222222222:root");
+        (trust["Condition"].clone(), assembly.silenced)
+    };
+    let arn = "arn:aws:iam::222222222222:role/deployer";
+    let (condition, silenced) = reader(StackProps::new().execution_role(arn));
+    assert_eq!(condition, json!({ "ArnEquals": { "aws:PrincipalArn": arn } }));
+    assert_eq!(silenced, []);
+
+    let (condition, silenced) = reader(StackProps::new());
+    assert_eq!(condition, json!(null));
+    let [silenced] = silenced.as_slice() else { panic!("{silenced:?}") };
+    assert_eq!((silenced.rule.as_str(), silenced.path.as_str()), ("XA122", "Producer/OutputReader"));
+    assert!(silenced.reason.contains("give that stack an execution role"), "{}", silenced.reason);
+}
+
+#[test]
 fn one_account_needs_no_reader_role() {
     let app = App::new();
     let producer = stack(&app, "Producer", A);
