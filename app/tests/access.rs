@@ -40,8 +40,6 @@ fn who_else_gets_in_is_what_a_reviewer_expects() {
         format!("Tools/Network/Account/AccessLogs <- {a}"),
         format!("Tools/Network/Account/Key <- {a}"),
         format!("Tools/Network/Account/State <- {a}"),
-        // The service role may read what it has written: for a retry, and for actions that the app does not have.
-        "Tools/Network/Artifacts <- Tools/NetworkPipelineRole542B4C1B".to_owned(),
         format!("Tools/Network/Artifacts <- {a}"),
         // Whoever may make or change the builds' roles, which the bucket and its key trust by name.
         format!("Tools/Network/Artifacts <- {b}"),

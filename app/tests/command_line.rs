@@ -47,3 +47,65 @@ fn every_access_that_is_needed_is_proved_or_named() {
     let denied = out.lines().filter(|it| it.contains(r#""type":"access""#) && it.contains(r#""verdict":"denied""#));
     assert_eq!(denied.count(), 0);
 }
+
+const ACCOUNTS: &str = "region = \"eu-west-1\"\n[accounts.tools]\nid = \"111111111111\"\n[accounts.production]\n\
+                        id = \"222222222222\"\n";
+
+/// Runs `check` in a folder with these policies over the account of production.
+fn check_under(policies: &str, files: &[(&str, &str)]) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("xacct.toml"), format!("{ACCOUNTS}{policies}\n")).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let (code, out, err) = app(folder.path(), &["check"]);
+    (code, format!("{out}{err}"))
+}
+
+/// What is said, without the breaks and rules that fit it to the terminal.
+fn in_one_line(said: &str) -> String {
+    said.split_whitespace().filter(|it| *it != "│").collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_organizations_policies_have_a_say_in_what_is_proved() {
+    const DENY: &str = r#"{"Version": "2012-10-17", "Statement": {
+        "Sid": "NoState", "Effect": "Deny", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::*/network/prod.tfstate.tflock"}}"#;
+    let other = DENY.replace("s3:PutObject", "s3:DeleteBucket");
+    let other = [("deny.json", other.as_str())];
+    let (code, said) = check_under(r#"service_control_policies = ["FullAWSAccess", "deny.json"]"#, &other);
+    assert_eq!(code, 0, "nobody needs that, {said}");
+
+    let deny = [("deny.json", DENY)];
+    let levels = r#"service_control_policies = [["FullAWSAccess"], ["FullAWSAccess", "deny.json"]]"#;
+    let (code, said) = check_under(levels, &deny);
+    assert_ne!(code, 0, "{said}");
+    let said = in_one_line(&said);
+    assert!(said.contains("deny by service control policy (level 1) `deny.json`, statement `NoState` at 1:"), "{said}");
+
+    // Without a policy that allows, a level allows nothing.
+    let (code, said) = check_under(r#"service_control_policies = ["deny.json"]"#, &deny);
+    let said = in_one_line(&said);
+    assert!(code != 0 && said.contains("no service control policy (level 0) allows it"), "{said}");
+
+    let public = DENY.replace("\"Effect\"", "\"Principal\": \"*\", \"Effect\"");
+    let (code, said) = check_under(r#"resource_control_policies = ["deny.json"]"#, &[("deny.json", &public)]);
+    let said = in_one_line(&said);
+    assert!(code != 0 && said.contains("deny by resource control policy (level 0) `deny.json`"), "{said}");
+}
+
+#[test]
+fn mistakes_in_the_organizations_policies_are_told_with_file_and_line() {
+    let (code, said) = check_under(r#"service_control_policies = ["lost.json"]"#, &[]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("cannot read the policy") && said.contains("xacct.toml:6:29"), "{said}");
+
+    let wrong = "{\"Version\": \"2012-10-17\",\n \"Statement\": {\"Effect\": \"Permit\", \"Action\": \"*\", \"Resource\": \"*\"}}";
+    let (code, said) = check_under(r#"service_control_policies = ["wrong.json"]"#, &[("wrong.json", wrong)]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("wrong.json:2:"), "{said}");
+
+    let (code, said) = check_under("service_control_policies = \"one.json\"", &[]);
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains("`service_control_policies` is not a list") && said.contains("xacct.toml:6:28"), "{said}");
+}

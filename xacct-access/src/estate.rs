@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use xacct_core::assembly::{Assembly, Origin, Scoped, StackArtifact};
 
 use crate::expression::{Environment, Expression, Texts};
+use crate::organization::Organization;
 use crate::policy::{Policy, PolicyKind};
 use crate::principal::Principal;
 use crate::symbol::{Symbol, SymbolKind};
@@ -107,6 +108,8 @@ pub struct Estate<'a> {
     pub resources: Vec<Resource>,
     /// Policy documents that cannot be read.
     pub bad: Vec<BadPolicy>,
+    /// What the organization says over the accounts.
+    pub organization: Organization,
     known: Known<'a>,
 }
 
@@ -140,6 +143,13 @@ impl<'a> Estate<'a> {
         Estate::read(assembly, Known { made_up: true, ..Known::default() })
     }
 
+    /// The same under the policies of an organization.
+    #[must_use]
+    pub fn within(mut self, organization: &Organization) -> Estate<'a> {
+        self.organization = organization.clone();
+        self
+    }
+
     fn read(assembly: &'a Assembly, mut known: Known<'a>) -> Estate<'a> {
         for stack in &assembly.stacks {
             let parameters = known.parameters(stack);
@@ -151,7 +161,14 @@ impl<'a> Estate<'a> {
             };
             known.stacks.insert(&stack.id, Stack { artifact: stack, environment, parameters });
         }
-        let mut estate = Estate { assembly, identities: Vec::new(), resources: Vec::new(), bad: Vec::new(), known };
+        let mut estate = Estate {
+            assembly,
+            identities: Vec::new(),
+            resources: Vec::new(),
+            bad: Vec::new(),
+            organization: Organization::default(),
+            known,
+        };
         estate.read_resources();
         estate.read_policies();
         estate

@@ -79,6 +79,52 @@ pub fn verdict(policies: &Policies<'_>, request: &Request) -> Verdict {
     decide(policies, request, &mut Silent)
 }
 
+/// The statements that would allow the request but for one element, in the layers that do not allow it: where a grant has
+/// lost something, or has something misspelt. An action counts as near if the statement is about the same service.
+#[must_use]
+pub fn nearest(policies: &Policies<'_>, request: &Request) -> Vec<Traced> {
+    let decision = evaluate(policies, request);
+    let allows = |layer: Layer| {
+        let mut of_layer = decision.trace.iter().filter(|it| it.layer == layer && it.effect == Effect::Allow);
+        of_layer.any(|it| it.outcome == Outcome::Applies)
+    };
+    let own = [
+        (Layer::Identity, policies.identity.as_slice()),
+        (Layer::Boundary, policies.boundary.as_slice()),
+        (Layer::Session, policies.session.as_slice()),
+        (Layer::Resource, policies.resource.as_slice()),
+    ];
+    let control = policies.scps.iter().enumerate().map(|(level, it)| (Layer::ServiceControl(level), it.as_slice()));
+    let mut near = Grounds::default();
+    for (layer, documents) in own.into_iter().chain(control).filter(|(layer, _)| !allows(*layer)) {
+        for policy in documents {
+            for statement in policy.statements.iter().filter(|it| it.effect == Effect::Allow) {
+                let mut failures = statement.mismatches(request);
+                if layer == Layer::Resource && !names(statement, request) {
+                    failures.push(Failure::Principal);
+                }
+                match failures[..] {
+                    [Failure::Action] if !is_about(statement, request.action.service()) => {}
+                    [failure] => near.statement(layer, policy, statement, Err(failure)),
+                    _ => {}
+                }
+            }
+        }
+    }
+    near.trace
+}
+
+fn names(statement: &Statement, request: &Request) -> bool {
+    let purpose = if is_role_action(request) { Purpose::AllowToAssume } else { Purpose::Allow };
+    let covers = statement.principals.as_ref().map(|it| it.cover(&request.principal, purpose, &mut Silent));
+    covers.is_some_and(|it| it.any() != Tri::No)
+}
+
+fn is_about(statement: &Statement, service: &str) -> bool {
+    let mut services = statement.actions.patterns.iter().map(|it| it.text().to_string().to_lowercase());
+    services.any(|it| it.strip_prefix(service).is_some_and(|rest| rest.starts_with(':')))
+}
+
 trait Observe: Record {
     /// Does anybody want to know about statements that cannot change the answer?
     const EXPLAINS: bool;

@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::decision::Verdict;
 use crate::estate::{Estate, Identity, Resource, Site};
 use crate::evaluate::{Policies, evaluate, verdict};
-use crate::goal::{Proof, Who};
-use crate::policy::{Effect, Policy, PolicyKind};
+use crate::goal::{Goal, Proof, Who};
+use crate::policy::{Effect, Policy, PolicyKind, Statement};
 use crate::principal::{Named, Principal};
-use crate::request::{Context, Request};
+use crate::request::{Action, Context, Request};
 use crate::symbol::{Symbol, SymbolKind};
 use crate::text::Text;
 
@@ -47,25 +47,30 @@ fn actions(kind: &str) -> &'static [&'static str] {
 pub fn exposures(estate: &Estate<'_>, proofs: &[Proof]) -> Vec<Exposure> {
     let mut all = Vec::new();
     for resource in &estate.resources {
-        for action in actions(&resource.kind) {
-            for candidate in candidates(estate, resource) {
-                let needed = proofs.iter().any(|proof| {
-                    proof.goal.action.lowercase() == action.to_lowercase()
-                        && candidate.is(&proof.goal.who)
-                        && (proof.goal.resource == resource.arn || proof.goal.resource.is_below(&resource.arn))
-                });
-                if needed {
-                    continue;
+        let actions = actions(&resource.kind);
+        if actions.is_empty() {
+            continue;
+        }
+        let goals: Vec<&Goal> = proofs.iter().map(|it| &it.goal).filter(|it| is_on(it, resource)).collect();
+        let candidates = candidates(estate, resource);
+        for name in actions {
+            let Ok(action) = name.parse::<Action>() else { continue };
+            let goals: Vec<&Goal> = goals.iter().filter(|it| it.action == action).copied().collect();
+            let unasked = candidates.iter().filter(|it| !goals.iter().any(|goal| it.is(&goal.who)));
+            let stretched = stretched(estate, resource, &goals);
+            for candidate in unasked.chain(&stretched) {
+                let verdict = candidate.ask(estate, resource, &action, None, verdict);
+                if verdict.may_be_allowed() {
+                    add(&mut all, estate, resource, candidate, name, verdict == Verdict::Allowed);
                 }
-                let verdict = candidate.verdict(resource, action);
-                if !verdict.may_be_allowed() {
-                    continue;
-                }
-                add(&mut all, estate, resource, &candidate, action, verdict == Verdict::Allowed);
             }
         }
     }
     all
+}
+
+fn is_on(goal: &Goal, resource: &Resource) -> bool {
+    goal.resource == resource.arn || goal.resource.is_below(&resource.arn)
 }
 
 fn add(
@@ -79,6 +84,7 @@ fn add(
     let site = resource.site.to_string();
     let known = all.iter_mut().find(|it| it.resource == site && it.who == who.name && it.certain == certain);
     match known {
+        Some(known) if known.actions.iter().any(|it| it == action) => {}
         Some(known) => known.actions.push(action.to_owned()),
         None => all.push(Exposure {
             path: estate.origin(&resource.site).map(|it| it.path.clone()),
@@ -100,90 +106,93 @@ struct Candidate<'e> {
     identity: Vec<&'e Policy>,
     boundary: Option<&'e Policy>,
     everything: Option<Policy>,
+    context: Context,
 }
 
 impl Candidate<'_> {
+    fn new(name: impl Into<String>, how: impl Into<String>, who: Option<Who>, principal: Principal) -> Self {
+        Candidate {
+            name: name.into(),
+            how: how.into(),
+            who,
+            principal,
+            identity: Vec::new(),
+            boundary: None,
+            everything: None,
+            context: Context::open(),
+        }
+    }
+
     fn is(&self, who: &Who) -> bool {
         self.who.as_ref() == Some(who)
     }
 
-    fn verdict(&self, resource: &Resource, action: &str) -> Verdict {
-        let Ok(action) = action.parse() else { return Verdict::Unknown };
-        let arn = if resource.kind == "AWS::S3::Bucket" && !matches!(action_name(&action), "s3:putbucketpolicy") {
-            resource.arn.clone().with("/").with(Symbol::new("any object", SymbolKind::Text))
-        } else {
-            resource.arn.clone()
+    /// Asks whether they may do an action on a resource, or on `within` of it.
+    fn ask<R>(
+        &self,
+        estate: &Estate<'_>,
+        resource: &Resource,
+        action: &Action,
+        within: Option<&Text>,
+        answer: impl FnOnce(&Policies<'_>, &Request) -> R,
+    ) -> R {
+        let object = || resource.arn.clone().with("/").with(Symbol::new("any object", SymbolKind::Text));
+        let arn = match within {
+            Some(within) => within.clone(),
+            None if resource.kind == "AWS::S3::Bucket" && is_on_objects(action) => object(),
+            None => resource.arn.clone(),
         };
-        let mut policies = Policies { boundary: self.boundary, ..Policies::default() };
-        policies.resource = resource.policy.as_ref().map(|it| &it.policy);
-        policies.identity.clone_from(&self.identity);
-        policies.identity.extend(&self.everything);
-        let context = Context::open().with("aws:SecureTransport", "true");
-        verdict(
-            &policies,
-            &Request::new(self.principal.clone(), action, arn).owned_by(resource.account.as_str()).in_context(context),
-        )
+        let mut context = self.context.clone().with("aws:SecureTransport", "true");
+        if resource.kind == "AWS::KMS::Key" {
+            context = context.with_values("kms:ResourceAliases", estate.aliases(resource));
+        }
+        let request = Request::new(self.principal.clone(), action.clone(), arn)
+            .owned_by(resource.account.as_str())
+            .in_context(context);
+        let mut identity = self.identity.clone();
+        identity.extend(&self.everything);
+        let policies = Policies {
+            identity,
+            boundary: self.boundary,
+            resource: resource.policy.as_ref().map(|it| &it.policy),
+            scps: estate.organization.over_caller(self.principal.account()),
+            rcps: estate.organization.over_resource(request.resource_account.as_ref()),
+            ..Policies::default()
+        };
+        answer(&policies, &request)
     }
 }
 
-fn action_name(action: &crate::Action) -> &str {
-    action.lowercase()
+fn is_on_objects(action: &Action) -> bool {
+    action.lowercase().ends_with("object")
 }
 
 /// Everyone, every other account that the policy mentions, those whom it names, the services, the administrators of the
 /// account, and the roles and users of the assembly.
 fn candidates<'e>(estate: &'e Estate<'_>, resource: &Resource) -> Vec<Candidate<'e>> {
-    let mut all = vec![Candidate {
-        name: "anyone, unsigned".into(),
-        how: "the resource's policy lets everyone in".into(),
-        who: Some(Who::Other("*".into())),
-        principal: Principal::anonymous(),
-        identity: Vec::new(),
-        boundary: None,
-        everything: None,
-    }];
+    let everyone = "the resource's policy lets everyone in";
+    let mut all =
+        vec![Candidate::new("anyone, unsigned", everyone, Some(Who::Other("*".into())), Principal::anonymous())];
     all.extend(estate.identities.iter().map(of_assembly));
-    all.push(outsider("999999999999", "any AWS account", "the resource's policy lets every account in"));
+    all.push(outsider(resource, OTHER_ACCOUNT, "any AWS account", "the resource's policy lets every account in"));
     let administrators = format!("administrators of {}", resource.account);
     let how = "their own policies, which the account decides about";
-    all.push(outsider(&resource.account, &administrators, how));
+    all.push(outsider(resource, &resource.account, &administrators, how));
     let statements = resource.policy.iter().flat_map(|it| it.policy.statements());
     for statement in statements.filter(|it| it.effect() == Effect::Allow) {
         for entry in statement.principals().into_iter().filter(|it| !it.negated).flat_map(|it| &it.entries) {
-            let arns = || {
-                let keys = statement.conditions().iter().filter(|it| it.key().eq_ignore_ascii_case("aws:PrincipalArn"));
-                keys.flat_map(|it| it.values().cloned()).collect::<Vec<Text>>()
-            };
             match &entry.named {
                 Named::Account(account) if !account.is(&resource.account) => {
-                    let text = account.to_string();
-                    let unmade = arns().into_iter().filter(|it| estate.identity(it).is_none());
-                    all.extend(
-                        unmade.map(|arn| named(&arn, format!("the policy trusts {text} for whoever bears that name"))),
-                    );
-                    let how = match arns().as_slice() {
-                        [] => "the policy trusts the account".to_owned(),
-                        names => {
-                            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-                            format!("the policy trusts the account for whoever is called {}", names.join(" or "))
-                        }
-                    };
-                    all.push(outsider(&text, &format!("administrators of {text}"), &how));
+                    all.extend(of_account(estate, resource, &account.to_string(), statement));
                 }
                 Named::Arn(arn) if estate.identity(arn).is_none() => {
                     all.push(named(arn, "the resource's policy names them".into()));
                 }
                 Named::Service(name) => {
                     let name = name.to_string();
-                    all.push(Candidate {
-                        how: "the resource's policy names the service".into(),
-                        who: Some(Who::Service(name.clone())),
-                        principal: Principal::service(name.as_str()),
-                        name,
-                        identity: Vec::new(),
-                        boundary: None,
-                        everything: None,
-                    });
+                    let how = "the resource's policy names the service";
+                    let principal = Principal::service(name.as_str());
+                    all.push(Candidate::new(name.clone(), how, Some(Who::Service(name)), principal));
                 }
                 _ => {}
             }
@@ -191,6 +200,104 @@ fn candidates<'e>(estate: &'e Estate<'_>, resource: &Resource) -> Vec<Candidate<
     }
     all.retain_first_by_name();
     all
+}
+
+/// Whom a statement that names another account lets in.
+fn of_account<'e>(
+    estate: &Estate<'_>,
+    resource: &Resource,
+    account: &str,
+    statement: &Statement,
+) -> Vec<Candidate<'e>> {
+    let keys = statement.conditions().iter().filter(|it| it.key().eq_ignore_ascii_case("aws:PrincipalArn"));
+    let arns: Vec<&Text> = keys.flat_map(|it| it.values()).collect();
+    if arns.is_empty() {
+        let name = format!("whomever account {account} lets");
+        return vec![outsider(
+            resource,
+            account,
+            &name,
+            "the policy trusts the account, and leaves to it whom it lets",
+        )];
+    }
+    let unmade = arns.iter().filter(|it| estate.identity(it).is_none());
+    let how = format!("the policy trusts {account} for whoever bears that name");
+    let mut all: Vec<Candidate<'_>> = unmade.map(|arn| named(arn, how.clone())).collect();
+    let names: Vec<String> = arns.iter().map(ToString::to_string).collect();
+    let how = format!("the policy trusts the account for whoever is called {}", names.join(" or "));
+    all.push(outsider(resource, account, &format!("administrators of {account}"), &how));
+    all
+}
+
+/// Those whom a goal needs, beyond what it needs them for: a service that acts for somebody else, and a key that is used
+/// otherwise than through the service that it is for.
+fn stretched<'e>(estate: &'e Estate<'_>, resource: &Resource, goals: &[&Goal]) -> Vec<Candidate<'e>> {
+    let mut all: Vec<Candidate<'_>> = goals.iter().flat_map(|goal| for_others(resource, goal)).collect();
+    for goal in goals {
+        let Who::Identity(arn) = &goal.who else { continue };
+        let Some(identity) = estate.identity(arn) else { continue };
+        let mut needs = goals.iter().filter(|it| it.who == goal.who);
+        let (Some(via), true) =
+            (goal.context.value(VIA_SERVICE), needs.all(|it| it.context.value(VIA_SERVICE).is_some()))
+        else {
+            continue;
+        };
+        let candidate = of_assembly(identity);
+        all.push(Candidate {
+            name: format!("{}, other than through {via}", candidate.name),
+            how: "its grant does not say through which service".to_owned(),
+            context: Context::open().absent(VIA_SERVICE),
+            ..candidate
+        });
+    }
+    all
+}
+
+const VIA_SERVICE: &str = "kms:ViaService";
+const SOURCE_ACCOUNT: &str = "aws:SourceAccount";
+/// The keys that say for which resource a service acts.
+const SOURCES: [&str; 2] = ["aws:SourceArn", "kms:EncryptionContext:aws:logs:arn"];
+/// Some account that no policy mentions.
+const OTHER_ACCOUNT: &str = "999999999999";
+
+/// The service of a goal, acting for another resource of the account and for another account, where it says for whom.
+fn for_others(resource: &Resource, goal: &Goal) -> Vec<Candidate<'static>> {
+    let Who::Service(service) = &goal.who else { return Vec::new() };
+    let sources: Vec<(&str, &Text)> =
+        SOURCES.into_iter().filter_map(|key| Some((key, goal.context.value(key)?))).collect();
+    let account = goal.context.value(SOURCE_ACCOUNT);
+    let candidate = |whom: &str, how: &str, context: Context| Candidate {
+        context,
+        ..Candidate::new(format!("{service}, for {whom}"), how, None, Principal::service(service.as_str()))
+    };
+    let mut all = Vec::new();
+    if !sources.is_empty() {
+        let another = |context: Context, (key, arn): &(&str, &Text)| context.with(key, replaced(arn, None, "another"));
+        let context = sources.iter().fold(goal.context.clone(), another);
+        let whom = format!("others of {}", resource.account);
+        all.push(candidate(&whom, "the policy does not say for which resource the service acts", context));
+    }
+    if !sources.is_empty() || account.is_some() {
+        let foreign = |context: Context, (key, arn): &(&str, &Text)| {
+            let rest = arn.arn_part(5).unwrap_or_default();
+            context.with(key, replaced(arn, Some(OTHER_ACCOUNT), rest))
+        };
+        let mut context = sources.iter().fold(goal.context.clone(), foreign);
+        if account.is_some() {
+            context = context.with(SOURCE_ACCOUNT, OTHER_ACCOUNT);
+        }
+        all.push(candidate("other accounts", "the policy does not say for which account the service acts", context));
+    }
+    all
+}
+
+/// An ARN like another one, of another resource or of another account. A bucket's has no account.
+fn replaced(arn: &Text, account: Option<&str>, resource: impl Into<Text>) -> Text {
+    let part = |place: usize| arn.arn_part(place).unwrap_or_default();
+    let own = part(4);
+    let account = account.filter(|_| !own.is_empty()).map_or(own, Text::from);
+    let front = [part(1), part(2), part(3), account];
+    front.into_iter().fold(Text::from("arn"), |text, part| text.with(":").with(part)).with(":").with(resource.into())
 }
 
 trait Dedup {
@@ -205,40 +312,33 @@ impl Dedup for Vec<Candidate<'_>> {
 }
 
 fn of_assembly(identity: &Identity) -> Candidate<'_> {
+    let who = Some(Who::Identity(identity.arn.clone()));
     Candidate {
-        name: identity.site.to_string(),
-        how: "its own policies".into(),
-        who: Some(Who::Identity(identity.arn.clone())),
-        principal: identity.caller(),
         identity: identity.policies.iter().map(|it| &it.policy).collect(),
         boundary: identity.boundary.as_ref().map(|it| &it.policy),
-        everything: None,
+        ..Candidate::new(identity.site.to_string(), "its own policies", who, identity.caller())
     }
 }
 
 /// Somebody of an account whose own policies allow everything.
-fn outsider(account: &str, name: &str, how: &str) -> Candidate<'static> {
-    let arn = Text::from(format!("arn:aws:iam::{account}:role/"))
+fn outsider<'e>(resource: &Resource, account: &str, name: &str, how: &str) -> Candidate<'e> {
+    let partition = resource.arn.arn_part(1).unwrap_or_else(|| "aws".into());
+    let arn = Text::from("arn:")
+        .with(partition)
+        .with(format!(":iam::{account}:role/"))
         .with(Symbol::new(&format!("a role of {account}"), SymbolKind::Name));
     Candidate { name: name.to_owned(), ..named(&arn, how.to_owned()) }
 }
 
-fn named(arn: &Text, how: String) -> Candidate<'static> {
+fn named<'e>(arn: &Text, how: String) -> Candidate<'e> {
     let everything = serde_json::json!({
         "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" }
     });
+    let is_user = arn.arn_part(5).is_some_and(|it| it.starts_with("user/"));
+    let principal = if is_user { Principal::user(arn.clone()) } else { Principal::role(arn.clone()) };
     Candidate {
-        name: arn.to_string(),
-        how,
-        who: Some(Who::Identity(arn.clone())),
-        principal: if arn.arn_part(5).is_some_and(|it| it.starts_with("user/")) {
-            Principal::user(arn.clone())
-        } else {
-            Principal::role(arn.clone())
-        },
-        identity: Vec::new(),
-        boundary: None,
         everything: Policy::from_value(PolicyKind::Identity, "whatever its account gives it", &everything).ok(),
+        ..Candidate::new(arn.to_string(), how, Some(Who::Identity(arn.clone())), principal)
     }
 }
 
@@ -263,19 +363,11 @@ pub fn who_can(
     resource: &Resource,
     within: Option<&Text>,
 ) -> Result<Vec<Access>, crate::ActionError> {
-    let action: crate::Action = action.parse()?;
+    let action: Action = action.parse()?;
     let mut found = Vec::new();
+    let within = within.unwrap_or(&resource.arn);
     for candidate in candidates(estate, resource) {
-        let mut policies = Policies { boundary: candidate.boundary, ..Policies::default() };
-        policies.resource = resource.policy.as_ref().map(|it| &it.policy);
-        policies.identity.clone_from(&candidate.identity);
-        policies.identity.extend(&candidate.everything);
-        let arn = within.unwrap_or(&resource.arn).clone();
-        let context = Context::open().with("aws:SecureTransport", "true");
-        let request = Request::new(candidate.principal.clone(), action.clone(), arn)
-            .owned_by(resource.account.as_str())
-            .in_context(context);
-        let decision = evaluate(&policies, &request);
+        let decision = candidate.ask(estate, resource, &action, Some(within), evaluate);
         if decision.verdict.may_be_allowed() {
             let verdict = if decision.verdict == Verdict::Allowed { "allowed" } else { "perhaps" };
             let reasons = decision.reasons.iter().map(ToString::to_string);

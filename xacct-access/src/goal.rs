@@ -10,10 +10,9 @@ mod pipeline;
 
 use std::fmt;
 
-use crate::decision::Decision;
-use crate::decision::Verdict;
+use crate::decision::{Decision, Traced, Verdict};
 use crate::estate::{Estate, Identity, Resource, Site};
-use crate::evaluate::{Policies, evaluate};
+use crate::evaluate::{Policies, evaluate, verdict};
 use crate::policy::Policy;
 use crate::principal::Principal;
 use crate::request::{Action, Context, Request};
@@ -110,6 +109,31 @@ pub fn prove(estate: &Estate<'_>) -> Vec<Proof> {
 /// What the estate's policies say to a goal.
 #[must_use]
 pub fn decide(estate: &Estate<'_>, goal: &Goal) -> Decision {
+    ask(estate, goal, evaluate)
+}
+
+/// The same as a bare answer, which is much faster.
+#[must_use]
+pub fn answer(estate: &Estate<'_>, goal: &Goal) -> Verdict {
+    ask(estate, goal, verdict)
+}
+
+/// Of the estate's statements, those that would allow a goal but for one element. See [`nearest`](crate::nearest).
+#[must_use]
+pub fn nearest(estate: &Estate<'_>, goal: &Goal) -> Vec<Traced> {
+    ask(estate, goal, crate::nearest)
+}
+
+/// The names of the policies that have a say in a goal.
+#[must_use]
+pub fn asked(estate: &Estate<'_>, goal: &Goal) -> Vec<String> {
+    ask(estate, goal, |policies, _| {
+        let all = policies.identity.iter().chain(policies.boundary.as_slice()).chain(policies.resource.as_slice());
+        all.map(|it| it.name().to_owned()).collect()
+    })
+}
+
+fn ask<R>(estate: &Estate<'_>, goal: &Goal, answer: impl FnOnce(&Policies<'_>, &Request) -> R) -> R {
     let principal = match &goal.who {
         Who::Identity(arn) => estate.identity(arn).map_or_else(|| by_arn(arn), Identity::caller),
         Who::Service(name) => Principal::service(name.as_str()),
@@ -125,7 +149,12 @@ pub fn decide(estate: &Estate<'_>, goal: &Goal) -> Decision {
         _ => None,
     };
     let unseen = Policy::unseen(crate::PolicyKind::Identity, &goal.who.to_string(), true);
-    let mut policies = Policies { resource: resource_policy(estate, &goal.resource), ..Policies::default() };
+    let mut policies = Policies {
+        resource: resource_policy(estate, &goal.resource),
+        scps: estate.organization.over_caller(request.principal.account()),
+        rcps: estate.organization.over_resource(request.resource_account.as_ref()),
+        ..Policies::default()
+    };
     match (identity, &goal.who) {
         (Some(identity), _) => {
             policies.identity = identity.policies.iter().map(|it| &it.policy).collect();
@@ -135,7 +164,7 @@ pub fn decide(estate: &Estate<'_>, goal: &Goal) -> Decision {
         (None, Who::Identity(_)) => policies.identity = vec![&unseen],
         (None, _) => {}
     }
-    evaluate(&policies, &request)
+    answer(&policies, &request)
 }
 
 /// Somebody whom the assembly does not define, as the ARN tells.
@@ -145,7 +174,7 @@ fn by_arn(arn: &Text) -> Principal {
     if arn.is("*") {
         Principal::anonymous()
     } else if is("root") {
-        Principal::root(arn.arn_part(4).unwrap_or_default())
+        Principal::root(arn.clone())
     } else if is("user/") {
         Principal::user(arn.clone())
     } else if is("oidc-provider/") || is("saml-provider/") {

@@ -7,7 +7,7 @@ use crate::decision::{Failure, Reason};
 use crate::pattern::Pattern;
 use crate::position::Position;
 use crate::principal::Principals;
-use crate::record::Record;
+use crate::record::{Record, Silent};
 use crate::request::Request;
 use crate::text::Text;
 use crate::tri::Tri;
@@ -221,6 +221,23 @@ impl Statement {
             all = all.and(Tri::Maybe);
         }
         Ok(all)
+    }
+}
+
+impl Statement {
+    /// The elements that do not match, leaving the principal aside: all of them, where [`applies`](Self::applies) stops at
+    /// the first.
+    pub(crate) fn mismatches(&self, request: &Request) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        if self.actions.match_action(request, &mut Silent) == Tri::No {
+            failures.push(Failure::Action);
+        }
+        if self.resources.as_ref().is_some_and(|it| it.match_resource(request, &mut Silent) == Tri::No) {
+            failures.push(Failure::Resource);
+        }
+        let fails = |at: &usize| self.conditions[*at].holds(request, &mut Silent) == Tri::No;
+        failures.extend((0..self.conditions.len()).filter(fails).map(Failure::Condition));
+        failures
     }
 }
 

@@ -66,12 +66,12 @@ pub enum PrincipalKind {
 }
 
 impl Principal {
-    /// The root user of an account.
+    /// The root user of an account, by its ARN `arn:PARTITION:iam::ACCOUNT:root`.
     #[must_use]
-    pub fn root(account: impl Into<Text>) -> Principal {
-        let account = account.into();
-        let arn = Text::from("arn:aws:iam::").with(&account).with(":root");
-        Principal::make(PrincipalKind::Root, arn, None, Some(account), None)
+    pub fn root(arn: impl Into<Text>) -> Principal {
+        let arn = arn.into();
+        let account = arn.arn_part(4);
+        Principal::make(PrincipalKind::Root, arn, None, account, None)
     }
 
     /// An IAM user, by ARN.
@@ -202,7 +202,7 @@ impl Principal {
         unique_id: Option<Text>,
     ) -> Principal {
         let facts = facts(kind, &arn, parent.as_ref(), account.as_ref(), unique_id.as_ref());
-        let root = account.as_ref().map(|account| Text::from("arn:aws:iam::").with(account).with(":root"));
+        let root = account.as_ref().map(|account| root_arn(parent.as_ref().unwrap_or(&arn), account));
         let service_linked = kind == PrincipalKind::Session
             && parent
                 .as_ref()
@@ -210,6 +210,12 @@ impl Principal {
                 .is_some_and(|resource| resource.starts_with("role/aws-service-role/"));
         Principal(Arc::new(Inner { kind, arn, parent, account, root, unique_id, service_linked, facts }))
     }
+}
+
+/// The ARN of an account's root, in the partition of another ARN.
+fn root_arn(like: &Text, account: &Text) -> Text {
+    let partition = like.arn_part(1).unwrap_or_else(|| "aws".into());
+    Text::from("arn:").with(partition).with(":iam::").with(account).with(":root")
 }
 
 fn facts(
@@ -491,9 +497,7 @@ impl PrincipalEntry {
         let inner = &*caller.0;
         match &self.named {
             Named::Everyone => Tri::Yes,
-            Named::Account(account) if caller.is_iam() => {
-                equal(&Text::from("arn:aws:iam::").with(account).with(":root"), wanted)
-            }
+            Named::Account(account) if caller.is_iam() => equal(&root_arn(wanted, account), wanted),
             Named::Arn(arn) if caller.is_iam() => equal(arn, wanted),
             Named::UniqueId(_) if caller.is_iam() && Some(wanted) != inner.root.as_ref() => Tri::Maybe,
             Named::CanonicalUser(_) if caller.is_iam() && Some(wanted) == inner.root.as_ref() => Tri::Maybe,

@@ -8,7 +8,8 @@ use xacct_core::assembly::Assembly;
 use crate::decision::Verdict;
 use crate::estate::{Estate, Site};
 use crate::exposure::{Exposure, exposures};
-use crate::goal::{Goal, Proof, Who, decide, prove};
+use crate::goal::{Goal, Proof, Who, answer, asked, decide, nearest, prove};
+use crate::organization::Organization;
 use crate::request::Context;
 use crate::rule::{self, Findings, RULES, Rule, Severity};
 use crate::survey::Survey;
@@ -76,7 +77,7 @@ pub const NOT_CHECKED: &[&str] = &[
     "S3 access control lists",
     "KMS grants",
     "policies of VPC endpoints",
-    "service control and resource control policies of the organization",
+    "service control and resource control policies that are not given as files",
     "forward access sessions",
     "the time that AWS takes to apply a change",
 ];
@@ -93,7 +94,13 @@ pub const NOT_CHECKED: &[&str] = &[
 /// ```
 #[must_use]
 pub fn check(assembly: &Assembly) -> Report {
-    let estate = Estate::new(assembly);
+    check_within(assembly, &Organization::default())
+}
+
+/// Checks an assembly whose accounts are under the policies of an organization.
+#[must_use]
+pub fn check_within(assembly: &Assembly, organization: &Organization) -> Report {
+    let estate = Estate::new(assembly).within(organization);
     let proofs = prove(&estate);
     let mut findings = Findings::default();
     for bad in &estate.bad {
@@ -115,7 +122,7 @@ pub fn check(assembly: &Assembly) -> Report {
     placed.extend(assertions(&estate));
     placed.sort_by(|a, b| key(a).cmp(&key(b)));
     placed.dedup();
-    let named = Estate::with_made_up_names(assembly);
+    let named = Estate::with_made_up_names(assembly).within(organization);
     let exposures = exposures(&named, &prove(&named));
     Report { accesses: proofs.iter().map(access).collect(), findings: placed, exposures }
 }
@@ -240,12 +247,7 @@ fn unproved(estate: &Estate<'_>, proof: &Proof, findings: &mut Findings) {
         Verdict::Allowed => {}
         Verdict::ImplicitlyDenied => {
             let missing: Vec<String> = proof.decision.missing.iter().map(ToString::to_string).collect();
-            let mut message = format!("{what}, and {}", missing.join("; "));
-            // The statements that come nearest say what is wrong with them.
-            let near = proof.decision.trace.iter().filter(|it| nearly(it)).map(ToString::to_string).collect::<Vec<_>>();
-            if !near.is_empty() {
-                message = format!("{message} (nearest: {})", near.join("; "));
-            }
+            let message = format!("{what}, and {}{}", missing.join("; "), lacking(estate, goal));
             findings.add(
                 "XA001",
                 &goal.site,
@@ -266,7 +268,12 @@ fn unproved(estate: &Estate<'_>, proof: &Proof, findings: &mut Findings) {
         }
         Verdict::Unknown => {
             let reasons: Vec<String> = proof.decision.reasons.iter().map(ToString::to_string).collect();
-            let message = format!("{what}; whether it is allowed is not known: {}", reasons.join("; "));
+            let mut message = format!("{what}; whether it is allowed is not known: {}", reasons.join("; "));
+            let perhaps: Vec<String> = proof.decision.decisive().map(ToString::to_string).collect();
+            if !perhaps.is_empty() {
+                message = format!("{message}; {}", perhaps.join("; "));
+            }
+            message += &lacking(estate, goal);
             findings.add(
                 "XA002",
                 &goal.site,
@@ -278,11 +285,19 @@ fn unproved(estate: &Estate<'_>, proof: &Proof, findings: &mut Findings) {
     }
 }
 
-/// A statement about the action that fails on its resource or a condition.
-fn nearly(traced: &crate::Traced) -> bool {
-    use crate::{Mismatch, Outcome};
-    traced.effect == crate::Effect::Allow
-        && matches!(&traced.outcome, Outcome::Fails(Mismatch::Resource | Mismatch::Condition { .. }))
+/// Where an access is lacking: the statements that come nearest say what is wrong with them; else the policies that say
+/// nothing.
+fn lacking(estate: &Estate<'_>, goal: &Goal) -> String {
+    let near: Vec<String> = nearest(estate, goal).iter().map(ToString::to_string).collect();
+    let asked = asked(estate, goal);
+    let mut text = match asked.as_slice() {
+        [] => "; there is no policy".to_owned(),
+        names => format!("; asked: `{}`", names.join("`, `")),
+    };
+    if !near.is_empty() {
+        text = format!("{text}; nearest: {}", near.join("; "));
+    }
+    text
 }
 
 fn place(estate: &Estate<'_>, found: rule::Found) -> Finding {
@@ -345,8 +360,7 @@ fn assertions(estate: &Estate<'_>) -> Vec<Finding> {
                     property: String::new(),
                     purpose: String::new(),
                 };
-                let decision = decide(estate, &goal);
-                let holds = match decision.verdict {
+                let holds = match answer(estate, &goal) {
                     Verdict::Allowed => assertion.allowed,
                     Verdict::ImplicitlyDenied | Verdict::ExplicitlyDenied => !assertion.allowed,
                     Verdict::Unknown => false,
@@ -354,8 +368,13 @@ fn assertions(estate: &Estate<'_>) -> Vec<Finding> {
                 if holds {
                     continue;
                 }
+                let decision = decide(estate, &goal);
+                let lacking = match decision.verdict {
+                    Verdict::ImplicitlyDenied | Verdict::Unknown if assertion.allowed => lacking(estate, &goal),
+                    _ => String::new(),
+                };
                 format!(
-                    "`{}` for {} on {} is asserted to be {asserted}: {decision}",
+                    "`{}` for {} on {} is asserted to be {asserted}: {decision}{lacking}",
                     assertion.action, goal.who, goal.resource
                 )
             }

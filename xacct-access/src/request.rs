@@ -237,6 +237,16 @@ impl Context {
         self.set(key, Entry::Unknown)
     }
 
+    /// The one value that a key has, where it has one.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&Text> {
+        let key = Key::new(key);
+        match self.entries.iter().find(|(known, _)| *known == key) {
+            Some((_, Entry::Values(values))) if values.len() == 1 => values.first(),
+            _ => None,
+        }
+    }
+
     fn set(mut self, key: &str, entry: Entry) -> Context {
         let key = Key::new(key);
         match self.entries.iter_mut().find(|(known, _)| *known == key) {

@@ -192,8 +192,8 @@ pub const RULES: &[Rule] = &[
         id: "XA112",
         name: "plain-http",
         severity: Severity::Warning,
-        explanation: "Without a statement that denies requests over plain HTTP (`aws:SecureTransport` false), objects can \
-            travel in clear text.",
+        explanation: "Without a statement that denies requests over plain HTTP (`aws:SecureTransport` false), objects of a \
+            bucket and messages to a topic can travel in clear text.",
         elsewhere: &["S3.5"],
         page: S3_SECURITY,
     },

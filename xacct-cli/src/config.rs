@@ -61,6 +61,22 @@ pub(crate) struct Account {
     pub(crate) profile: Option<Setting<String>>,
     pub(crate) role: Option<Setting<String>>,
     pub(crate) region: Option<Setting<Region>>,
+    /// The files of the organization's policies over the account, by level.
+    pub(crate) service_control_policies: Vec<Vec<Setting<String>>>,
+    pub(crate) resource_control_policies: Vec<Vec<Setting<String>>>,
+}
+
+impl Account {
+    fn new(id: Setting<AccountId>) -> Self {
+        Self {
+            id,
+            profile: None,
+            role: None,
+            region: None,
+            service_control_policies: Vec::new(),
+            resource_control_policies: Vec::new(),
+        }
+    }
 }
 
 /// A rule that is silenced for the whole app.

@@ -28,6 +28,7 @@ mod explanations;
 mod failed;
 mod follow;
 mod interrupt;
+mod organization;
 mod parameters;
 mod plan_report;
 mod problem;

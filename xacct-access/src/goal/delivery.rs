@@ -71,12 +71,20 @@ fn publish(
     let on = For::new(Who::Service(service.to_owned()), site, property, "to deliver to the target");
     goals.add(&on, &[action], target, None, context.clone());
     let Some(resource) = goals.estate.resource(target) else { return };
-    let site = resource.site.clone();
+    let (site, kind) = (resource.site.clone(), resource.kind.clone());
     if let Some(key) = goals.text(&site, &goals.estate.properties(&site)["KmsMasterKeyId"]) {
         let key = goals.key_arn(&key);
+        if service == "events.amazonaws.com" && kind == "AWS::SNS::Topic" {
+            // EventBridge does not say for whom it acts when it publishes to a topic with a key of its own:
+            // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+            context = context.absent("aws:SourceAccount").absent("aws:SourceArn").absent("aws:SourceOrgID");
+        }
         goals.add(&on, &["kms:GenerateDataKey", "kms:Decrypt"], &key, None, context);
     }
 }
+
+const LOGS_ON_KEY: [&str; 6] =
+    ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"];
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html>
 pub(super) fn log_group(goals: &mut Goals<'_, '_>, site: &Site, group: &Json) {
@@ -89,7 +97,7 @@ pub(super) fn log_group(goals: &mut Goals<'_, '_>, site: &Site, group: &Json) {
         context = context.with("kms:EncryptionContext:aws:logs:arn", arn);
     }
     let key = goals.key_arn(&key);
-    goals.add(&on, &["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"], &key, None, context);
+    goals.add(&on, &LOGS_ON_KEY, &key, None, context);
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html>

@@ -24,8 +24,9 @@ pub(super) fn goals(goals: &mut Goals<'_, '_>, site: &Site, pipeline: &Json) {
     goals.trusts_service(&service_role, "codepipeline.amazonaws.com", site, None, "RoleArn", "to run the pipeline");
     let stores = stores(goals, site, pipeline);
     for store in &stores {
-        let on = For::new(identity(&service_role), site, "ArtifactStore", "to find the artifact bucket");
-        goals.on_bucket(&on, &["s3:GetBucketVersioning"], &store.bucket);
+        let on = For::new(identity(&service_role), site, "ArtifactStore", "to pass on artifacts");
+        goals.on_bucket(&on, &["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"], &store.bucket);
+        goals.on_object(&on, &ON_ARTIFACTS, &store.bucket, &artifact(arn.as_ref()));
     }
     for (stage_index, stage) in list(&pipeline["Stages"]) {
         for (index, action) in list(&stage["Actions"]) {
@@ -47,6 +48,23 @@ pub(super) fn goals(goals: &mut Goals<'_, '_>, site: &Site, pipeline: &Json) {
             .goals(goals);
         }
     }
+}
+
+/// What the service does with artifacts itself, whatever the actions are: what AWS calls the minimum for
+/// [managing pipelines](https://docs.aws.amazon.com/codepipeline/latest/userguide/how-to-custom-role.html#how-to-custom-role-policy).
+const ON_ARTIFACTS: [&str; 7] = [
+    "s3:GetObject",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionTagging",
+    "s3:PutObject",
+    "s3:PutObjectAcl",
+    "s3:PutObjectTagging",
+];
+
+/// The key of some artifact of a pipeline.
+fn artifact(pipeline: Option<&Text>) -> Text {
+    some(&format!("{} artifact", pipeline.map(ToString::to_string).unwrap_or_default()))
 }
 
 fn list(json: &Json) -> impl Iterator<Item = (usize, &Json)> {
@@ -246,7 +264,7 @@ impl Action<'_> {
         let store =
             self.stores.iter().find(|it| region.is_some() && it.region.as_deref() == region).or(self.stores.first());
         let Some(store) = store else { return };
-        let key = some(&format!("{} artifact", self.pipeline.map(ToString::to_string).unwrap_or_default()));
+        let key = artifact(self.pipeline);
         if reads && inputs {
             let on = self.on(role, "to read the artifacts of");
             goals.on_object(&on, &["s3:GetObject", "s3:GetObjectVersion"], &store.bucket, &key);

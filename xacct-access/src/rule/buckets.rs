@@ -6,7 +6,7 @@ use super::Findings;
 use super::keys::NARROWS_PRINCIPAL;
 use crate::policy::{Effect, PolicyKind};
 use crate::principal::Named;
-use crate::survey::{Seen, Survey};
+use crate::survey::{Seen, Survey, glob};
 
 const BLOCKS: [&str; 4] = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"];
 
@@ -65,19 +65,8 @@ pub(super) fn check(survey: &Survey<'_, '_>, findings: &mut Findings) {
                 "give it an encryption key",
             );
         }
-        let resource = survey.estate.resource_at(&site);
-        let policy_site = resource.and_then(|it| it.policy.as_ref()).and_then(|it| it.site.clone());
-        let statements = survey.statements.iter().filter(|it| Some(it.site) == policy_site.as_ref());
-        if !statements.into_iter().any(denies_plain_http) {
-            findings.add(
-                "XA112",
-                &site,
-                "",
-                "requests over plain HTTP are not denied",
-                "add a statement that denies them: `enforce_ssl`",
-            );
-        }
     }
+    plain_http(survey, findings);
     for seen in survey.of_kind(PolicyKind::Resource).filter(|it| it.allows()) {
         let holder = survey.estate.stack(seen.site).map(|it| &it.template["Resources"][&seen.site.logical_id]["Type"]);
         if holder.and_then(Json::as_str) != Some("AWS::S3::BucketPolicy") {
@@ -119,7 +108,41 @@ fn is_on(json: &Json) -> bool {
     json == true || json == "true" || json.is_object()
 }
 
-fn denies_plain_http(seen: &Seen<'_>) -> bool {
+/// What may travel in clear text, and an action that would do it.
+const OVER_TLS: [(&str, &str); 2] = [("AWS::S3::Bucket", "s3:GetObject"), ("AWS::SNS::Topic", "sns:Publish")];
+
+fn plain_http(survey: &Survey<'_, '_>, findings: &mut Findings) {
+    for resource in &survey.estate.resources {
+        let Some((kind, action)) = OVER_TLS.into_iter().find(|(kind, _)| *kind == resource.kind) else { continue };
+        let policy_site = resource.policy.as_ref().and_then(|it| it.site.as_ref());
+        let denies: Vec<_> = survey
+            .statements
+            .iter()
+            .filter(|it| Some(it.site) == policy_site && denies_plain_http(it, action))
+            .collect();
+        // A bucket itself, which is listed, and what is in it.
+        let arn = resource.arn.to_string();
+        let mut parts = vec![arn.clone()];
+        if kind == "AWS::S3::Bucket" {
+            parts.push(format!("{arn}/object"));
+        }
+        let is_denied = |part: &String| denies.iter().any(|it| is_about(it, part));
+        let message = match parts.iter().filter(|it| is_denied(it)).count() {
+            0 => "requests over plain HTTP are not denied",
+            count if count < parts.len() => "requests over plain HTTP are denied for a part of it only",
+            _ => continue,
+        };
+        let help = "add a statement that denies them, for the resource and all that is in it";
+        findings.add("XA112", &resource.site, "", message, help);
+    }
+}
+
+fn is_about(seen: &Seen<'_>, arn: &str) -> bool {
+    let resources = seen.statement.resources();
+    resources.is_some_and(|it| !it.negated && it.patterns.iter().any(|it| glob(&it.text().to_string(), arn)))
+}
+
+fn denies_plain_http(seen: &Seen<'_>, action: &str) -> bool {
     let condition = seen
         .statement
         .conditions()
@@ -128,5 +151,5 @@ fn denies_plain_http(seen: &Seen<'_>) -> bool {
     seen.statement.effect() == Effect::Deny
         && condition
         && seen.named().any(|it| *it == Named::Everyone)
-        && seen.covers("s3:GetObject")
+        && seen.covers(action)
 }

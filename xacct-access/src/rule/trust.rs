@@ -38,11 +38,7 @@ pub(super) fn check(survey: &Survey<'_, '_>, findings: &mut Findings) {
                 Named::Account(account) if is_foreign(named, seen.account) && !is_narrowed(seen) => {
                     let message = format!("anyone whom account {account} lets may assume the role");
                     let help = "add a condition on `aws:PrincipalArn` that names the role or user, or an external id";
-                    // A role that may only read the outputs of one stack is opened to the account whose CloudFormation
-                    // reads them: which role it does that with is that account's affair.
-                    if !reads_outputs_only(survey, seen) {
-                        findings.add("XA122", seen.site, seen.whole(), message, help);
-                    }
+                    findings.add("XA122", seen.site, seen.whole(), message, help);
                 }
                 Named::Service(service) if service.literal().is_some_and(|it| DEPUTIES.contains(&it.as_str())) => {
                     deputy(seen, &service.to_string(), findings);
@@ -56,24 +52,6 @@ pub(super) fn check(survey: &Survey<'_, '_>, findings: &mut Findings) {
 fn is_narrowed(seen: &Seen<'_>) -> bool {
     seen.is_narrowed_by(&["aws:PrincipalArn", "aws:userid", "aws:username", "sts:ExternalId"])
         || seen.statement.conditions().iter().any(|it| it.key().to_lowercase().starts_with("aws:principaltag/"))
-}
-
-fn reads_outputs_only(survey: &Survey<'_, '_>, seen: &Seen<'_>) -> bool {
-    let identity = survey.estate.identities.iter().find(|it| it.site == *seen.site);
-    let statements = |identity: &crate::estate::Identity| {
-        identity
-            .policies
-            .iter()
-            .flat_map(|it| it.policy.statements())
-            .map(|it| it.actions().clone())
-            .collect::<Vec<_>>()
-    };
-    identity.map(statements).is_some_and(|all| {
-        !all.is_empty()
-            && all
-                .iter()
-                .all(|it| !it.negated && it.patterns.iter().all(|it| it.text().is("cloudformation:DescribeStacks")))
-    })
 }
 
 fn deputy(seen: &Seen<'_>, service: &str, findings: &mut Findings) {

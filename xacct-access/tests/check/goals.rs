@@ -11,7 +11,7 @@ const KEY: &str = "arn:aws:kms:eu-west-1:111111111111:key/*";
 
 /// The design that breaks the cycle between two accounts: names, roots with a condition, an alias.
 fn pipeline() -> Assembly {
-    let build = role(
+    let mut build = role(
         "build",
         "codebuild.amazonaws.com",
         json!([
@@ -24,6 +24,9 @@ fn pipeline() -> Assembly {
               "Resource": "arn:aws:logs:eu-west-1:222222222222:log-group:/aws/codebuild/deploy:*" },
         ]),
     );
+    build["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] = json!({
+        "ArnEquals": { "aws:SourceArn": "arn:aws:codebuild:eu-west-1:222222222222:project/deploy" },
+    });
     let mut action = role(
         "action",
         "x",
@@ -49,9 +52,11 @@ fn pipeline() -> Assembly {
         "pipeline",
         "codepipeline.amazonaws.com",
         json!([
-            { "Effect": "Allow", "Action": "s3:GetBucketVersioning", "Resource": { "Fn::GetAtt": ["Bucket", "Arn"] } },
-            { "Effect": "Allow", "Action": "s3:PutObject", "Resource": { "Fn::Sub": "${Bucket.Arn}/*" } },
-            { "Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": { "Fn::GetAtt": ["Key", "Arn"] } },
+            { "Effect": "Allow", "Action": ["s3:GetBucketAcl", "s3:GetBucketLocation", "s3:GetBucketVersioning"],
+              "Resource": { "Fn::GetAtt": ["Bucket", "Arn"] } },
+            { "Effect": "Allow", "Action": ["s3:GetObject*", "s3:PutObject*"], "Resource": { "Fn::Sub": "${Bucket.Arn}/*" } },
+            { "Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": { "Fn::GetAtt": ["Key", "Arn"] },
+              "Condition": { "StringEquals": { "kms:ViaService": "s3.eu-west-1.amazonaws.com" } } },
             { "Effect": "Allow", "Action": "codecommit:*", "Resource": "arn:aws:codecommit:eu-west-1:111111111111:network" },
             { "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::222222222222:role/action" },
         ]),

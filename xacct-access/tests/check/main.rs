@@ -3,6 +3,7 @@
 
 mod estate;
 mod goals;
+mod organization;
 mod rules;
 
 use serde_json::{Value as Json, json};

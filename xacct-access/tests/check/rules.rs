@@ -288,6 +288,8 @@ fn what_cdk_writes_across_accounts_is_found() {
     assert_eq!(finding.property, "AssumeRolePolicyDocument.Statement[0]");
     let star = identity(allow("kms:Decrypt", "*"));
     assert!(has(&findings(star), "XA103"));
+    let every_action = findings(identity(allow("kms:*", "*")));
+    assert!(has(&every_action, "XA103") && has(&every_action, "XA131"), "{every_action:#?}");
 }
 
 #[test]

@@ -281,7 +281,7 @@ impl<'a> Case<'a> {
     fn principal(&self) -> Principal {
         let words: Vec<&str> = self.one("principal").split(' ').collect();
         match words.as_slice() {
-            ["root", account] => Principal::root(text(account)),
+            ["root", account] => Principal::root(text(&format!("arn:aws:iam::{account}:root"))),
             ["user", arn] => Principal::user(text(arn)),
             ["user", arn, id] => Principal::user(text(arn)).with_unique_id(*id),
             ["role", arn] => Principal::role(text(arn)),

@@ -268,7 +268,7 @@ const ANY_SESSION: &str = "‹any session›";
 impl World {
     fn request(&self) -> Request {
         let principal = match &self.who {
-            Who::Root { account } => Principal::root(text(account)),
+            Who::Root { account } => Principal::root(text(&format!("arn:aws:iam::{account}:root"))),
             Who::User { arn } => Principal::user(text(arn)),
             Who::Session { role, name } if name == ANY_SESSION => Principal::role(text(role)),
             Who::Session { role, name } => Principal::session(text(role), text(name)),

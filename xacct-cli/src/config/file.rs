@@ -11,7 +11,9 @@ use super::{Account, Config, ContextValue, Setting, SilencedRule, Source};
 use crate::problem::{Place, Problem};
 
 const TOP: [&str; 4] = ["region", "accounts", "context", "silence"];
-const ACCOUNT: [&str; 4] = ["id", "profile", "role", "region"];
+const ACCOUNT: [&str; 6] = ["id", "profile", "role", "region", SERVICE_CONTROL, RESOURCE_CONTROL];
+const SERVICE_CONTROL: &str = "service_control_policies";
+const RESOURCE_CONTROL: &str = "resource_control_policies";
 
 /// Reads the text of a file of that name.
 pub(super) fn parse(text: &str, name: &str) -> Result<Config, Vec<Problem>> {
@@ -76,6 +78,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         let (mut id, mut profile, mut role, mut region) = (None, None, None, None);
+        let (mut service_control_policies, mut resource_control_policies) = (Vec::new(), Vec::new());
         let mut has_id = false;
         for (key, value) in in_order(table) {
             match key.get_ref().as_ref() {
@@ -86,6 +89,8 @@ impl<'a> Reader<'a> {
                 "profile" => profile = self.string(value, "profile"),
                 "role" => role = self.string(value, "role").map(|it| (it, value.span())),
                 "region" => region = self.region(value),
+                SERVICE_CONTROL => service_control_policies = self.levels(value, SERVICE_CONTROL),
+                RESOURCE_CONTROL => resource_control_policies = self.levels(value, RESOURCE_CONTROL),
                 other => self.unknown(other, key.span(), &ACCOUNT, Some(alias.get_ref())),
             }
         }
@@ -95,7 +100,20 @@ impl<'a> Reader<'a> {
         }
         let id = id?;
         let role = role.and_then(|(role, span)| self.role(role, span, &id.value));
-        Some(Account { id, profile, role, region })
+        Some(Account { profile, role, region, service_control_policies, resource_control_policies, ..Account::new(id) })
+    }
+
+    /// Names of files: a list for what is attached at one level, or a list of lists for several.
+    fn levels(&mut self, value: &Spanned<DeValue<'_>>, key: &str) -> Vec<Vec<Setting<String>>> {
+        let DeValue::Array(items) = value.get_ref() else {
+            let problem = Problem::error(format!("`{key}` is not a list")).at(self.place(value.span()));
+            self.problems.push(problem.help(format!("write `{key} = [\"policy.json\"]`")));
+            return Vec::new();
+        };
+        if items.iter().any(|it| !it.get_ref().is_array()) {
+            return vec![items.iter().filter_map(|it| self.string(it, key)).collect()];
+        }
+        items.iter().flat_map(|it| self.levels(it, key)).collect()
     }
 
     fn account_id(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Setting<AccountId>> {

@@ -155,8 +155,7 @@ impl Layers<'_> {
         match self.config.accounts.get_mut(alias) {
             Some(account) => account.id = id,
             None => {
-                let account = Account { id, profile: None, role: None, region: None };
-                self.config.accounts.insert(alias.to_owned(), account);
+                self.config.accounts.insert(alias.to_owned(), Account::new(id));
             }
         }
     }

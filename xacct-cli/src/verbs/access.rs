@@ -3,20 +3,23 @@
 use serde_json::json;
 use xacct_access::estate::{Estate, Resource};
 use xacct_access::exposure::{describe, who_can};
+use xacct_access::{Report, check_within};
 
 use crate::args::AccessArgs;
 use crate::exit::Exit;
+use crate::organization::organization;
 use crate::problem::{Failure, Problem};
 use crate::session::Session;
 
 pub(crate) fn run(session: &Session<'_>, args: &AccessArgs) -> Result<Exit, Failure> {
     let assembly = session.assembly()?;
-    let estate = Estate::new(&assembly);
+    let organization = organization(&session.config)?;
+    let estate = Estate::new(&assembly).within(&organization);
     match (&args.action, &args.resource) {
         (Some(action), Some(name)) => who(session, &estate, action, name),
         (Some(_), None) => Err(Failure::usage("an action needs a resource to be done on")
             .help("name its construct: access s3:GetObject Tools/Artifacts/Bucket")),
-        (None, _) => needed(session, &assembly),
+        (None, _) => needed(session, &check_within(&assembly, &organization)),
     }
 }
 
@@ -57,11 +60,11 @@ fn find<'a>(estate: &'a Estate<'_>, name: &str) -> Result<&'a Resource, Failure>
     })
 }
 
-fn needed(session: &Session<'_>, assembly: &xacct_core::Assembly) -> Result<Exit, Failure> {
+fn needed(session: &Session<'_>, report: &Report) -> Result<Exit, Failure> {
     let terminal = &session.terminal;
-    for it in xacct_access::check(assembly).accesses {
+    for it in &report.accesses {
         if terminal.json {
-            terminal.json("access", &it)?;
+            terminal.json("access", it)?;
             continue;
         }
         let sign = match it.verdict.as_str() {

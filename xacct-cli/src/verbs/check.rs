@@ -10,6 +10,7 @@ use xacct_core::Assembly;
 
 use crate::args::CheckArgs;
 use crate::exit::Exit;
+use crate::organization::organization;
 use crate::problem::{Failure, Place, Problem, io_reason};
 use crate::report::render;
 use crate::select::select;
@@ -21,7 +22,7 @@ pub(crate) fn run(session: &Session<'_>, args: &CheckArgs) -> Result<Exit, Failu
     let assembly = session.assembly()?;
     let stacks: BTreeSet<&str> =
         select(&assembly, &args.stacks.patterns)?.into_iter().map(|it| it.id.as_str()).collect();
-    let mut report = xacct_access::check(&assembly);
+    let mut report = xacct_access::check_within(&assembly, &organization(&session.config)?);
     report.findings.retain(|it| stacks.contains(it.stack.as_str()));
     if let Some(file) = &args.sarif {
         let text = serde_json::to_string_pretty(&report.sarif()).unwrap_or_default();
@@ -104,7 +105,7 @@ fn tell_json(session: &Session<'_>, report: &Report) -> Result<(), Failure> {
 
 /// What keeps an assembly from being deployed, and a word on the rest.
 pub(crate) fn before_deployment(session: &Session<'_>, assembly: &Assembly) -> Result<(), Failure> {
-    let report = xacct_access::check(assembly);
+    let report = xacct_access::check_within(assembly, &organization(&session.config)?);
     if !report.passes() {
         let problems = report.errors().map(problem).collect();
         return Err(Failure { exit: Exit::Rules, problems });
