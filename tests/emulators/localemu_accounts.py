@@ -4,7 +4,10 @@
 * Across accounts, both sides must allow. LocalEmu has an evaluator for the resource's side (`resource_policies`) but lets either side
   suffice; here its two evaluators are asked one after the other.
 * Key policies count: LocalEmu looks for them in a store that it does not use.
-* `aws:PrincipalArn` of a session is the role's ARN, as AWS has it, and `kms:ResourceAliases` is known.
+* `aws:PrincipalArn` of a session is the role's ARN, as AWS has it, and `aws:ResourceAccount` and `kms:ResourceAliases` are known.
+* The ARN of a resource of a type that LocalEmu does not know (it makes nothing, and says so) has the form of one, so that policies can name it.
+* A rule may have a pipeline as its target. As LocalEmu has no pipelines, nothing is started.
+* Every request counts as sent over TLS (`aws:SecureTransport`), though it comes over plain HTTP on the loopback interface.
 * Reading or writing an object in a bucket that is encrypted by a KMS key needs the key too, `kms:ViaService` S3.
 
 Which statements apply to a request, what roles and sessions may do, and who may assume a role is all LocalEmu's own judgement.
@@ -60,6 +63,32 @@ def enforce_both_sides():
     PolicyEvaluator.evaluate = evaluate
 
 
+def name_what_is_not_made():
+    from localemu.services.cloudformation.engine.v2 import change_set_model_preproc as preproc
+
+    own = preproc.ChangeSetModelPreproc._deployed_property_value_of
+
+    def value_of(self, resource_logical_id, property_name, resolved_resources):
+        value = own(self, resource_logical_id, property_name, resolved_resources)
+        if value != preproc.MOCKED_REFERENCE or property_name != "Arn":
+            return value
+        _, service, kind = resolved_resources[resource_logical_id]["Type"].lower().split("::")
+        stack = self._change_set.stack
+        return f"arn:aws:{service}:{stack.region_name}:{stack.account_id}:{kind}/{resource_logical_id}"
+
+    preproc.ChangeSetModelPreproc._deployed_property_value_of = value_of
+
+
+def take_pipelines_as_targets():
+    from localemu.services.events.target import TargetSender, TargetSenderFactory
+
+    class PipelineTargetSender(TargetSender):
+        def send_event(self, event, trace_header):
+            pass
+
+    TargetSenderFactory.register_target_sender("codepipeline", PipelineTargetSender)
+
+
 def role_arn(caller):
     if caller.principal_type != "AssumedRole":
         return caller.arn
@@ -67,7 +96,10 @@ def role_arn(caller):
 
 
 def context_keys(caller, resource):
-    keys = {"aws:PrincipalArn": role_arn(caller)}
+    keys = {"aws:PrincipalArn": role_arn(caller), "aws:SecureTransport": "true"}
+    owner = owner_of(resource)
+    if owner:
+        keys["aws:ResourceAccount"] = owner
     if ":kms:" in resource:
         keys["kms:ResourceAliases"] = aliases(resource)
     return keys
@@ -122,5 +154,7 @@ if __name__ == "__main__":
     from localemu.runtime import main
 
     enforce_both_sides()
+    name_what_is_not_made()
+    take_pipelines_as_targets()
     end_with_parent()
     main.main()
