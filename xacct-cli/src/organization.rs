@@ -8,7 +8,7 @@ use xacct_core::SourceLocation;
 
 use crate::config::{Config, Setting};
 use crate::exit::Exit;
-use crate::problem::{Failure, Place, Problem};
+use crate::problem::{Failure, Place, Problem, io_reason};
 
 /// AWS's policies that allow everything, which stand for themselves in place of a file.
 const ALLOWS_EVERYTHING: [&str; 2] = ["FullAWSAccess", "RCPFullAWSAccess"];
@@ -47,7 +47,7 @@ fn read(kind: PolicyKind, file: &Setting<String>, folder: &Path) -> Result<Polic
     }
     let path = folder.join(name);
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        let problem = Problem::error(format!("cannot read the policy `{}`", path.display())).note(error.to_string());
+        let problem = Problem::error(format!("cannot read the policy `{}`", path.display())).note(io_reason(&error));
         vec![problem.code("control-policy").at(file.from.place()).help("name a file, from where xacct.toml is")]
     })?;
     Policy::parse(kind, name, &text).map_err(|errors| {
