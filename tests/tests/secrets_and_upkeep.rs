@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails loudly")]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::json;
 use xacct_core::value::{Expr, Props, Value};
@@ -11,7 +14,7 @@ use xacct_core::{
     AccountId, App, CfnOutput, CfnOutputProps, CfnParameter, CfnParameterProps, Environment, Node, Region, Stack,
     StackProps,
 };
-use xacct_tests::{Account, Program, Run, demanded, ministack};
+use xacct_tests::{Account, Fault, FaultProxy, Program, Run, demanded, ministack, sample};
 
 const TOOLS: &str = "111111111111";
 const REGION: &str = "eu-west-1";
@@ -180,4 +183,47 @@ fn what_is_there_is_taken_over_looked_at_and_followed() {
     says(0, &["destroy", "--yes"], &["1 deleted"]);
     let kept = account.json("ssm", "AmazonSSM.GetParameter", &json!({ "Name": "/Second" }));
     assert!(kept.is_success(), "what is retained is kept: {kept:?}");
+}
+
+/// Sends a signal as a shell does.
+fn send(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn what_an_interrupted_deployment_leaves_is_taken_up() {
+    let Some(emulator) = demanded(ministack()) else { return };
+    for signals in [&["-INT", "-INT"][..], &["-TERM"]] {
+        let proxy = FaultProxy::before(&emulator.url);
+        let program = program(&proxy.url);
+        let app = App::new();
+        note(&stack(&app), "First", "one".into());
+        write(&program, &app);
+        // While the program waits for this answer, the stack is worked on as far as it knows.
+        proxy.inject("DescribeStackEvents", Fault::Delay(Duration::from_secs(60)), 1);
+        let mut command = program.command(&["deploy", "--yes", "--assembly", "out"]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut heard = String::new();
+        let mut hear = |text: &str| {
+            while !heard.contains(text) {
+                assert!(said.read_line(&mut heard).unwrap() > 0, "`{text}` was not said:\n{heard}");
+            }
+        };
+        for (index, signal) in signals.iter().enumerate() {
+            hear(if index == 0 { "creating" } else { "waiting for the stacks" });
+            send(&child, signal);
+        }
+        said.read_to_string(&mut heard).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{heard}");
+        for text in ["go on without us: Tools", "status --assembly out", "cancel --assembly out"] {
+            assert!(heard.contains(text), "{text}:\n{heard}");
+        }
+        run(&program, &["deploy", "--yes"]).expect_success();
+        let stacks = [("StackName", "Tools")];
+        let events =
+            emulator.account(TOOLS, REGION).query("cloudformation", "2010-05-15", "DescribeStackEvents", &stacks);
+        assert_eq!(sample::operations(&events, "CREATE_IN_PROGRESS"), 1, "{}", events.body);
+        run(&program, &["destroy", "--yes"]).expect_success();
+    }
 }

@@ -54,7 +54,12 @@ fn what(stack: &StackPlan, style: &Style) -> String {
         }
         StackAction::Blocked => {
             let status = stack.status.as_deref().unwrap_or("not known");
-            format!("{numbers}  {}", style.red(&format!("{status}: it must come to rest first")))
+            let first = if status.ends_with("ROLLBACK_FAILED") {
+                "`rollback` comes first"
+            } else {
+                "it must come to rest first"
+            };
+            format!("{numbers}  {}", style.red(&format!("{status}: {first}")))
         }
         _ if numbers.is_empty() => "outputs, parameters or tags".to_owned(),
         _ => numbers,

@@ -214,11 +214,14 @@ impl Worker<'_> {
                     && maker.id != self.artifact.id
                 {
                     cause.detail = target.map(|it| format!("stack `{}` makes `{it}`", maker.display_name));
-                    cause.deploy_first = vec![maker.id.clone()];
-                    cause.help = Some(format!(
-                        "deploy `{}` first; if it is deployed, the trust policy of the role does not name who assumes it",
-                        maker.display_name
-                    ));
+                    let trust = "the trust policy of the role does not name who assumes it";
+                    // A stack whose outputs are known is as this program has it.
+                    if self.shared.outputs_of(&maker.id).is_some() {
+                        cause.help = Some(format!("{trust}: let it, and deploy again"));
+                    } else {
+                        cause.deploy_first = vec![maker.id.clone()];
+                        cause.help = Some(format!("deploy `{}` first; if it is deployed, {trust}", maker.display_name));
+                    }
                 }
             }
             _ => {}
