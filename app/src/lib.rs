@@ -60,8 +60,10 @@ fn stacks<'s>(app: &App, config: &Config, settings: &'s Settings) -> Result<BTre
             continue;
         }
         let what = if account == settings::TOOLS { "The pipeline and its stages" } else { "Stages of the pipeline" };
-        let props =
-            StackProps::new().description(format!("{what}, in account {account}")).tag("Application", &settings.name);
+        let props = StackProps::new()
+            .description(format!("{what}, in account {account}"))
+            .synthesizer(config.synthesizer(account)?)
+            .tag("Application", &settings.name);
         stacks.insert(account, Stack::new(app, &settings::stack_id(account), config.environment(account)?, props));
     }
     Ok(stacks)

@@ -13,7 +13,8 @@ use std::sync::{Mutex, PoisonError};
 
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
-use xacct_core::{AccountId, Environment, Region, SourceLocation};
+use xacct_core::asset::BOOTSTRAP_QUALIFIER;
+use xacct_core::{AccountId, Environment, Region, SourceLocation, StackSynthesizer};
 
 use crate::problem::{Place, Problem};
 
@@ -144,6 +145,17 @@ impl fmt::Display for ContextValue {
     }
 }
 
+/// The role that stands for those that a bootstrap has made.
+const CDK_BOOTSTRAP: &str = "cdk-bootstrap";
+
+/// The qualifier of the bootstrap whose roles are meant: `cdk-bootstrap`, or `cdk-bootstrap:QUALIFIER`.
+pub(crate) fn bootstrap_qualifier(role: &str) -> Option<&str> {
+    match role.strip_prefix(CDK_BOOTSTRAP)? {
+        "" => Some(BOOTSTRAP_QUALIFIER),
+        rest => rest.strip_prefix(':'),
+    }
+}
+
 impl Config {
     /// The sample that is used when there is no `xacct.toml`: accounts `tools` and `production`.
     pub fn sample() -> Self {
@@ -162,6 +174,16 @@ impl Config {
         let account = self.find(alias)?;
         let region = account.region.as_ref().unwrap_or(&self.region);
         Ok(Environment::new(account.id.value, region.value.clone()))
+    }
+
+    /// How stacks of an account are deployed: with the roles of its bootstrap if its `role` is `cdk-bootstrap`, else with credentials
+    /// alone. It is for CDK's CLI to know; our own deploys as the configuration says, whatever the stack has.
+    pub fn synthesizer(&self, alias: &str) -> Result<StackSynthesizer, ConfigError> {
+        let role = self.find(alias)?.role.as_ref();
+        Ok(match role.and_then(|it| bootstrap_qualifier(&it.value)) {
+            Some(qualifier) => StackSynthesizer::bootstrap_roles().qualifier(qualifier),
+            None => StackSynthesizer::default(),
+        })
     }
 
     /// The region of all that has none of its own.

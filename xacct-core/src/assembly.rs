@@ -58,6 +58,8 @@ pub struct StackArtifact {
     pub termination_protection: bool,
     /// The role that CloudFormation deploys the stack with.
     pub execution_role: Option<String>,
+    /// What of the environment's bootstrap it is deployed with.
+    pub bootstrap: Bootstrap,
     /// The ids of the stacks that come before, each with the reason.
     pub dependencies: Vec<Dependency>,
     /// Parameters that are filled from outputs of other stacks.
@@ -68,6 +70,24 @@ pub struct StackArtifact {
     pub origins: BTreeMap<String, Origin>,
     /// Where the program made the stack.
     pub location: Option<SourceLocation>,
+}
+
+/// What of an environment's bootstrap a stack is deployed with. Roles are ARNs, and used by CDK's CLI: our own engine gets into
+/// accounts as its configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// The bucket that the template is published to, however small it is. With none, it goes with the call.
+    pub template_bucket: Option<String>,
+    /// The role that makes the calls to CloudFormation.
+    pub deploy_role: Option<String>,
+    /// The role that uploads template and assets.
+    pub publishing_role: Option<String>,
+    /// The role that reads what is deployed, for a diff.
+    pub lookup_role: Option<String>,
+    /// The oldest version of the bootstrap that will do.
+    pub required_version: Option<u32>,
+    /// The parameter of Systems Manager that holds its version.
+    pub version_parameter: Option<String>,
 }
 
 /// That a stack comes after another.
@@ -233,6 +253,7 @@ impl StackArtifact {
             parameters: BTreeMap::new(),
             termination_protection: false,
             execution_role: None,
+            bootstrap: Bootstrap::default(),
             dependencies: Vec::new(),
             inputs: Vec::new(),
             assets: Vec::new(),

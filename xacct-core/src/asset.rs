@@ -32,11 +32,6 @@ pub(crate) struct AssetData {
 /// bootstrapped needs nothing more.
 pub const BOOTSTRAP_QUALIFIER: &str = "hnb659fds";
 
-/// The asset bucket of an environment: the one that `bootstrap`, or CDK's own, makes.
-pub fn asset_bucket(environment: &crate::Environment) -> String {
-    format!("cdk-{BOOTSTRAP_QUALIFIER}-assets-{}-{}", environment.account, environment.region)
-}
-
 impl Asset {
     /// The content at `path`, relative to the folder in which the program runs, or absolute.
     ///
@@ -60,12 +55,7 @@ impl Asset {
             Some(extension) => format!(".{extension}"),
             None => String::new(),
         };
-        let bucket = node.environment().map(|it| asset_bucket(&it)).unwrap_or_default();
-        if bucket.is_empty() {
-            node.report(
-                Diagnostic::error("no-stack", "an asset is in no stack").help("give it a scope within a stack"),
-            );
-        }
+        let bucket = bucket_of(&node);
         let key = format!("{hash}{extension}");
         let data = AssetData { hash: hash.clone(), source: path.to_owned(), is_folder, extension };
         node.with(|tree| tree[node.id()].asset = Some(data));
@@ -92,6 +82,20 @@ impl Construct for Asset {
     fn node(&self) -> &Node {
         &self.node
     }
+}
+
+/// The bucket that the bootstrap of the node's stack has. Without one, that is reported.
+#[track_caller]
+fn bucket_of(node: &Node) -> String {
+    let found = node.with(|tree| tree.stack(node.id()).map(|it| it.synthesizer().bucket(&it.environment)));
+    let problem = match found {
+        Some(Some(bucket)) => return bucket,
+        Some(None) => Diagnostic::error("asset", "an asset is in a stack that is deployed without a bootstrap")
+            .help("give the stack another `StackSynthesizer`: assets go to the bucket of the bootstrap"),
+        None => Diagnostic::error("no-stack", "an asset is in no stack").help("give it a scope within a stack"),
+    };
+    node.report(problem);
+    String::new()
 }
 
 /// What a folder asset leaves out: local state and what tools make again.

@@ -207,8 +207,10 @@ fn add(scope: &Node, section: Section, name: String, body: Json) {
     scope.add(&id, Kind::Included(Box::new(Included { section, name, body: Expr::from(body) })));
 }
 
-/// JSON where it begins like JSON, else YAML: whose errors would say less about JSON.
-fn parse(template: &str) -> Result<Json, String> {
+/// The text of a template as JSON: from JSON where it begins like JSON, else from YAML, with short forms such as `!Ref` as objects.
+///
+/// The error says what is wrong and where. YAML is read with the feature `yaml` of this crate, which is on by default.
+pub fn parse(template: &str) -> Result<Json, String> {
     if template.trim_start().starts_with('{') {
         return serde_json::from_str(template).map_err(|error| error.to_string());
     }

@@ -34,6 +34,7 @@ pub mod reference;
 pub mod resource;
 pub mod stack;
 mod synth;
+pub mod synthesizer;
 mod tag;
 pub mod tree;
 mod validation;
@@ -51,6 +52,7 @@ pub use policy::{Action, Effect, PolicyDocument, PolicySlot, Principal, Statemen
 pub use reference::ReferenceStrategy;
 pub use resource::{PhysicalName, RemovalPolicy};
 pub use stack::{Stack, StackProps};
+pub use synthesizer::StackSynthesizer;
 pub use tree::{App, Construct, Node, NodeId};
 #[doc(hidden)]
 pub use xacct_schema as __schema;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::environment::Environment;
+use crate::synthesizer::StackSynthesizer;
 use crate::tree::{Construct, Kind, Node, NodeId};
 
 /// A CloudFormation stack in one account and region.
@@ -24,6 +25,7 @@ pub struct StackProps {
     termination_protection: bool,
     tags: BTreeMap<String, String>,
     execution_role: Option<String>,
+    synthesizer: StackSynthesizer,
 }
 
 impl StackProps {
@@ -61,6 +63,14 @@ impl StackProps {
         self
     }
 
+    /// What of the environment's bootstrap the stack is deployed with. Default: its bucket and nothing else,
+    /// [`StackSynthesizer::cli_credentials`].
+    #[must_use]
+    pub fn synthesizer(mut self, synthesizer: StackSynthesizer) -> Self {
+        self.synthesizer = synthesizer;
+        self
+    }
+
     /// Adds a tag, which CloudFormation gives to the stack and its resources. Default: none.
     #[must_use]
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -92,8 +102,12 @@ impl StackData {
         self.props.termination_protection
     }
 
-    pub(crate) fn execution_role(&self) -> Option<&str> {
-        self.props.execution_role.as_deref()
+    pub(crate) fn execution_role(&self) -> Option<String> {
+        self.props.execution_role.clone().or_else(|| self.props.synthesizer.execution_role(&self.environment))
+    }
+
+    pub(crate) fn synthesizer(&self) -> &StackSynthesizer {
+        &self.props.synthesizer
     }
 
     pub(crate) fn tags(&self) -> &BTreeMap<String, String> {

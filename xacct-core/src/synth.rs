@@ -115,7 +115,8 @@ fn artifact(tree: &Tree, id: NodeId, drafts: &BTreeMap<NodeId, Draft>) -> StackA
         tags: data.tags().clone(),
         parameters: BTreeMap::new(),
         termination_protection: data.termination_protection(),
-        execution_role: data.execution_role().map(str::to_owned),
+        execution_role: data.execution_role(),
+        bootstrap: data.synthesizer().bootstrap(&data.environment),
         dependencies: draft
             .edges
             .iter()
@@ -136,6 +137,7 @@ pub(crate) fn artifact_id(path: &str) -> String {
 
 fn assets(tree: &Tree, stack: NodeId) -> Vec<FileAsset> {
     let Kind::Stack(data) = &tree[stack].kind else { return Vec::new() };
+    let Some(bucket) = data.synthesizer().bucket(&data.environment) else { return Vec::new() };
     let mut assets: Vec<FileAsset> = tree
         .descendants(stack)
         .filter_map(|id| {
@@ -145,7 +147,7 @@ fn assets(tree: &Tree, stack: NodeId) -> Vec<FileAsset> {
                 display_name: tree.path(id),
                 path: asset.source.clone(),
                 packaging: if asset.is_folder { Packaging::Zip } else { Packaging::File },
-                bucket: crate::asset::asset_bucket(&data.environment),
+                bucket: bucket.clone(),
                 key: format!("{}{}", asset.hash, asset.extension),
                 environment: data.environment.clone(),
             })

@@ -55,7 +55,17 @@ pub(super) struct Properties {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) termination_protection: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) assume_role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cloud_formation_execution_role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lookup_role: Option<LookupRole>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stack_template_asset_object_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) requires_bootstrap_stack_version: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bootstrap_stack_version_ssm_parameter: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) validate_on_synth: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +76,16 @@ impl Properties {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LookupRole {
+    pub(super) arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) requires_bootstrap_stack_version: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bootstrap_stack_version_ssm_parameter: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,6 +130,8 @@ pub(super) struct AssetDestination {
     pub(super) object_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) assume_role_arn: Option<String>,
 }
 
 /// `xacct.json`: what CDK's schema has no place for.

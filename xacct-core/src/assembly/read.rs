@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::manifest::{ASSETS_TYPE, Artifact, AssetManifest, MANIFEST, Manifest, OWN_TYPE, Own, STACK_TYPE};
-use super::{Assembly, AssemblyError, Dependency, FileAsset, StackArtifact};
+use super::{Assembly, AssemblyError, Bootstrap, Dependency, FileAsset, StackArtifact};
 use crate::environment::Environment;
 
 type Result<T> = std::result::Result<T, AssemblyError>;
@@ -63,7 +63,7 @@ fn stack(
         ))
     })?;
     let known = own.stacks.get(id);
-    let mut assets = Vec::new();
+    let mut files = Vec::new();
     let mut dependencies = Vec::new();
     for dependency in &artifact.dependencies {
         match manifest.artifacts.get(dependency).map(|it| it.kind.as_str()) {
@@ -72,12 +72,25 @@ fn stack(
             }
             Some(ASSETS_TYPE) => {
                 let manifest_file = file(&manifest.artifacts[dependency], manifest_path)?;
-                assets.extend(file_assets(&parse(&directory.join(manifest_file))?, &environment));
+                files.extend(published(&parse(&directory.join(manifest_file))?, &environment));
             }
             Some(_) => {}
             None => return Err(wrong(format!("it depends on `{dependency}`, which is not in the assembly"))),
         }
     }
+    let publishing_role = files.iter().find_map(|it| it.role.clone());
+    // The template is no asset of the stack: whoever deploys has it, and knows what to do with it.
+    let (templates, assets): (Vec<Published>, Vec<Published>) =
+        files.into_iter().partition(|it| it.asset.path == Path::new(&template_file));
+    let filled = |text: &String| fill(text, &environment);
+    let bootstrap = Bootstrap {
+        template_bucket: templates.into_iter().next().map(|it| it.asset.bucket),
+        deploy_role: properties.assume_role_arn.as_ref().map(filled),
+        publishing_role,
+        lookup_role: properties.lookup_role.as_ref().map(|it| filled(&it.arn)),
+        required_version: properties.requires_bootstrap_stack_version,
+        version_parameter: properties.bootstrap_stack_version_ssm_parameter.as_ref().map(filled),
+    };
     Ok(StackArtifact {
         stack_name: properties.stack_name.clone().unwrap_or_else(|| id.to_owned()),
         display_name: artifact.display_name.clone().unwrap_or_else(|| id.to_owned()),
@@ -85,10 +98,11 @@ fn stack(
         tags: properties.tags.clone(),
         parameters: properties.parameters.clone(),
         termination_protection: properties.termination_protection.unwrap_or(false),
-        execution_role: properties.cloud_formation_execution_role_arn.as_deref().map(|it| fill(it, &environment)),
+        execution_role: properties.cloud_formation_execution_role_arn.as_ref().map(filled),
+        bootstrap,
         dependencies: known.map_or(dependencies, |it| it.dependencies.clone()),
         inputs: known.map(|it| it.inputs.clone()).unwrap_or_default(),
-        assets,
+        assets: assets.into_iter().map(|it| it.asset).collect(),
         origins: known.map(|it| it.origins.clone()).unwrap_or_default(),
         location: known.and_then(|it| it.location.clone()),
         description: description(&template),
@@ -100,12 +114,18 @@ fn description(template: &serde_json::Value) -> Option<String> {
     Some(template.get("Description")?.as_str()?.to_owned())
 }
 
+/// A file, and the role that uploads it.
+struct Published {
+    asset: FileAsset,
+    role: Option<String>,
+}
+
 /// An asset may have several destinations; those in the stack's own environment count.
-fn file_assets(manifest: &AssetManifest, environment: &Environment) -> Vec<FileAsset> {
+fn published(manifest: &AssetManifest, environment: &Environment) -> Vec<Published> {
     let mut assets = Vec::new();
     for (hash, file) in &manifest.files {
         for destination in file.destinations.values() {
-            assets.push(FileAsset {
+            let asset = FileAsset {
                 hash: hash.clone(),
                 display_name: file.display_name.clone().unwrap_or_else(|| hash.clone()),
                 path: PathBuf::from(&file.source.path),
@@ -113,7 +133,9 @@ fn file_assets(manifest: &AssetManifest, environment: &Environment) -> Vec<FileA
                 bucket: fill(&destination.bucket_name, environment),
                 key: fill(&destination.object_key, environment),
                 environment: environment.clone(),
-            });
+            };
+            let role = destination.assume_role_arn.as_ref().map(|it| fill(it, environment));
+            assets.push(Published { asset, role });
         }
     }
     assets

@@ -8,11 +8,14 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::manifest::{
-    ASSETS_TYPE, Artifact, AssetDestination, AssetFile, AssetManifest, AssetSource, MANIFEST, Manifest, Metadata,
-    OWN_ARTIFACT, OWN_FILE, OWN_TYPE, Own, OwnStack, Properties, SCHEMA_VERSION, STACK_TYPE, TREE_TYPE,
+    ASSETS_TYPE, Artifact, AssetDestination, AssetFile, AssetManifest, AssetSource, LookupRole, MANIFEST, Manifest,
+    Metadata, OWN_ARTIFACT, OWN_FILE, OWN_TYPE, Own, OwnStack, Properties, SCHEMA_VERSION, STACK_TYPE, TREE_TYPE,
 };
 use super::{Assembly, AssemblyError, FileAsset, Packaging, StackArtifact};
 use crate::name::hex;
+
+/// The version of a bootstrap that has a lookup role.
+const LOOKUP_VERSION: u32 = 8;
 
 type Result<T> = std::result::Result<T, AssemblyError>;
 
@@ -42,14 +45,19 @@ fn fill(assembly: &mut Assembly, folder: &Path) -> Result<()> {
     for (order, stack) in assembly.stacks.iter_mut().enumerate() {
         put(folder, &stack.template_file, &stack.template_text())?;
         let mut dependencies: Vec<String> = stack.dependencies.iter().map(|it| it.stack.clone()).collect();
-        if !stack.assets.is_empty() {
-            for asset in &mut stack.assets {
-                asset.path = copy_asset(asset, assembly.directory.as_deref(), folder)?;
-            }
+        for asset in &mut stack.assets {
+            asset.path = copy_asset(asset, assembly.directory.as_deref(), folder)?;
+        }
+        if !stack.assets.is_empty() || stack.bootstrap.template_bucket.is_some() {
             let id = format!("{}.assets", stack.id);
             let file = format!("{id}.json");
             put_json(folder, &file, &asset_manifest(stack))?;
-            let properties = Properties { file: Some(file), ..Properties::default() };
+            let properties = Properties {
+                file: Some(file),
+                requires_bootstrap_stack_version: stack.bootstrap.required_version,
+                bootstrap_stack_version_ssm_parameter: stack.bootstrap.version_parameter.clone(),
+                ..Properties::default()
+            };
             artifacts.insert(id.clone(), Artifact { kind: ASSETS_TYPE.into(), properties, ..Artifact::default() });
             dependencies.push(id);
         }
@@ -82,6 +90,7 @@ fn stack_artifact(stack: &StackArtifact, dependencies: Vec<String>) -> Artifact 
         let entry = Metadata { kind: "aws:cdk:logicalId".into(), data: logical_id.clone().into(), trace };
         metadata.entry(format!("/{}", origin.path)).or_default().push(entry);
     }
+    let bootstrap = &stack.bootstrap;
     Artifact {
         kind: STACK_TYPE.into(),
         environment: Some(format!("aws://{}/{}", stack.environment.account, stack.environment.region)),
@@ -91,7 +100,16 @@ fn stack_artifact(stack: &StackArtifact, dependencies: Vec<String>) -> Artifact 
             parameters: stack.parameters.clone(),
             tags: stack.tags.clone(),
             termination_protection: Some(stack.termination_protection),
+            assume_role_arn: bootstrap.deploy_role.clone(),
             cloud_formation_execution_role_arn: stack.execution_role.clone(),
+            lookup_role: bootstrap.lookup_role.clone().map(|arn| LookupRole {
+                arn,
+                requires_bootstrap_stack_version: bootstrap.required_version.map(|_| LOOKUP_VERSION),
+                bootstrap_stack_version_ssm_parameter: bootstrap.version_parameter.clone(),
+            }),
+            stack_template_asset_object_url: template_asset(stack).map(|it| format!("s3://{}/{}", it.bucket, it.key)),
+            requires_bootstrap_stack_version: bootstrap.required_version,
+            bootstrap_stack_version_ssm_parameter: bootstrap.version_parameter.clone(),
             validate_on_synth: Some(false),
             file: None,
         },
@@ -101,25 +119,43 @@ fn stack_artifact(stack: &StackArtifact, dependencies: Vec<String>) -> Artifact 
     }
 }
 
+/// The template as a file to publish.
+fn template_asset(stack: &StackArtifact) -> Option<FileAsset> {
+    let bucket = stack.bootstrap.template_bucket.clone()?;
+    let hash = hex(&<sha2::Sha256 as sha2::Digest>::digest(stack.template_text()));
+    Some(FileAsset {
+        key: format!("{hash}.json"),
+        hash,
+        display_name: format!("{} Template", stack.display_name),
+        path: PathBuf::from(&stack.template_file),
+        packaging: Packaging::File,
+        bucket,
+        environment: stack.environment.clone(),
+    })
+}
+
 fn asset_manifest(stack: &StackArtifact) -> AssetManifest {
     let files = stack
         .assets
         .iter()
+        .cloned()
+        .chain(template_asset(stack))
         .map(|asset| {
             let destination = AssetDestination {
                 bucket_name: asset.bucket.clone(),
                 object_key: asset.key.clone(),
                 region: Some(asset.environment.region.to_string()),
+                assume_role_arn: stack.bootstrap.publishing_role.clone(),
             };
             let short = hex(&<sha2::Sha256 as sha2::Digest>::digest(&asset.bucket))[..8].to_owned();
             let name = format!("{}-{}-{short}", asset.environment.account, asset.environment.region);
             let source = AssetSource { path: asset.path.to_string_lossy().into_owned(), packaging: asset.packaging };
             let file = AssetFile {
-                display_name: Some(asset.display_name.clone()),
+                display_name: Some(asset.display_name),
                 source,
                 destinations: BTreeMap::from([(name, destination)]),
             };
-            (asset.hash.clone(), file)
+            (asset.hash, file)
         })
         .collect();
     AssetManifest { version: SCHEMA_VERSION.into(), files, docker_images: BTreeMap::new() }

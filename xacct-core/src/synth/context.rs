@@ -683,7 +683,7 @@ impl<'t> Context<'t> {
     /// The ARN of the role that CloudFormation deploys a stack with, where the program says it in full.
     fn execution_role(&self, stack: NodeId) -> Option<String> {
         let Kind::Stack(data) = &self.tree[stack].kind else { return None };
-        data.execution_role().filter(|it| !it.contains("${")).map(str::to_owned)
+        data.execution_role().filter(|it| !it.contains("${"))
     }
 
     fn refuse_secrets(&mut self, id: NodeId, value: &Expr) {

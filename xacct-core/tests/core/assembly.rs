@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::{A, B, Role, Store, props, stack};
 use xacct_core::assembly::{AssemblyError, Packaging};
 use xacct_core::value::Props;
-use xacct_core::{App, Assembly, Asset, Construct, Node, Principal};
+use xacct_core::{App, Assembly, Asset, Construct, Node, Principal, Stack, StackProps, StackSynthesizer};
 
 fn app(folder: &Path) -> App {
     let app = App::new();
@@ -140,4 +140,67 @@ fn a_template_is_indented_unless_that_alone_would_make_it_too_long_for_a_call() 
     assert!(text(1).starts_with("{\n  \"Resources\""));
     let short = text(450);
     assert!(short.len() <= limit && short.starts_with("{\"Resources\""), "{}", short.len());
+}
+
+/// The manifest of a program with one stack, and the manifest of the stack's assets.
+fn manifests(synthesizer: StackSynthesizer) -> (serde_json::Value, Option<serde_json::Value>) {
+    let out = tempfile::tempdir().unwrap();
+    let app = App::new();
+    Stack::new(&app, "Tools", crate::support::environment(A), StackProps::new().synthesizer(synthesizer));
+    let folder = out.path().join("cdk.out");
+    let written = app.synth().unwrap().write(&folder).unwrap();
+    assert_eq!(Assembly::read(&folder).unwrap(), written);
+    let read = |name: &str| Some(serde_json::from_slice(&fs::read(folder.join(name)).ok()?).unwrap());
+    (read("manifest.json").unwrap(), read("Tools.assets.json"))
+}
+
+#[test]
+fn a_template_is_published_as_cdks_synthesizers_do_it() {
+    // Of `{}` and the end of a line.
+    let hash = "ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356";
+    let bucket = "cdk-hnb659fds-assets-111111111111-eu-west-1";
+    let destination = |assets: &serde_json::Value| {
+        let file = &assets["files"][hash];
+        assert_eq!(file["source"], serde_json::json!({"path": "Tools.template.json", "packaging": "file"}));
+        file["destinations"].as_object().unwrap().values().next().unwrap().clone()
+    };
+
+    let (manifest, assets) = manifests(StackSynthesizer::default());
+    let stack = &manifest["artifacts"]["Tools"];
+    assert_eq!(stack["dependencies"], serde_json::json!(["Tools.assets"]));
+    assert_eq!(stack["properties"]["stackTemplateAssetObjectUrl"], format!("s3://{bucket}/{hash}.json"));
+    assert!(!manifest.to_string().contains("RoleArn"), "{manifest}");
+    let published = serde_json::json!({
+        "bucketName": bucket, "objectKey": format!("{hash}.json"), "region": "eu-west-1"
+    });
+    assert_eq!(destination(&assets.unwrap()), published);
+
+    let (manifest, assets) = manifests(StackSynthesizer::bootstrap_roles().qualifier("mine"));
+    let properties = &manifest["artifacts"]["Tools"]["properties"];
+    let role = |name: &str| format!("arn:aws:iam::111111111111:role/cdk-mine-{name}-111111111111-eu-west-1");
+    assert_eq!(properties["assumeRoleArn"], role("deploy-role"));
+    assert_eq!(properties["cloudFormationExecutionRoleArn"], role("cfn-exec-role"));
+    assert_eq!(properties["lookupRole"]["arn"], role("lookup-role"));
+    assert_eq!(properties["lookupRole"]["requiresBootstrapStackVersion"], 8);
+    assert_eq!(properties["requiresBootstrapStackVersion"], 6);
+    assert_eq!(properties["bootstrapStackVersionSsmParameter"], "/cdk-bootstrap/mine/version");
+    assert_eq!(manifest["artifacts"]["Tools.assets"]["properties"]["requiresBootstrapStackVersion"], 6);
+    let destination = destination(&assets.unwrap());
+    assert_eq!(destination["bucketName"], "cdk-mine-assets-111111111111-eu-west-1");
+    assert_eq!(destination["assumeRoleArn"], role("file-publishing-role"));
+
+    let (manifest, assets) = manifests(StackSynthesizer::bootstrapless());
+    assert!(assets.is_none() && !manifest.to_string().contains("Bootstrap"), "{manifest}");
+}
+
+#[test]
+fn an_asset_needs_a_bootstrap() {
+    let source = source();
+    let app = App::new();
+    let props = StackProps::new().synthesizer(StackSynthesizer::bootstrapless());
+    let stack = Stack::new(&app, "Tools", crate::support::environment(A), props);
+    Asset::new(&stack, "Code", source.path());
+    let error = app.synth().unwrap_err();
+    assert_eq!(error.diagnostics[0].rule, "asset");
+    assert!(error.diagnostics[0].message.contains("without a bootstrap"), "{error}");
 }
