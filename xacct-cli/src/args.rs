@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use xacct_deploy::{ExecutionPolicy, Trusted};
+
 use crate::config::Overrides;
 
 /// Infrastructure for several AWS accounts: synthesize it, prove its access, deploy it.
@@ -155,7 +157,7 @@ pub(crate) enum Verb {
     Deploy(DeployArgs),
     /// Delete stacks, in the reverse order
     Destroy(DestroyArgs),
-    /// Make what accounts need before the first deployment: a bucket for assets
+    /// Make what accounts need before the first deployment: a bucket for assets, and roles to deploy with
     Bootstrap(BootstrapArgs),
     /// Show every effective setting and where it came from, and check tools and accounts
     Doctor(DoctorArgs),
@@ -272,6 +274,9 @@ pub(crate) struct DeployArgs {
     /// Undo changes that were made by hand, too
     #[arg(long)]
     pub(crate) revert_drift: bool,
+    /// Take over resources that exist already under the name that the template gives them, if they are retained on deletion
+    #[arg(long)]
+    pub(crate) import_existing_resources: bool,
     /// Write the outputs of all stacks to a file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) outputs_file: Option<PathBuf>,
@@ -369,6 +374,17 @@ pub(crate) struct DestroyArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BootstrapArgs {
+    /// Who may use the roles besides the account itself: an account's id, or the ARN of a role or user. Named anew, it replaces
+    /// who was named before; principals of the account itself take the place of the whole account
+    #[arg(long, value_name = "WHO", value_delimiter = ',')]
+    pub(crate) trust: Vec<Trusted>,
+    /// What CloudFormation may do: `derived`, which is what the stacks need as far as AWS publishes it, and managed policies by their
+    /// ARNs [default: what was said before, or derived]
+    #[arg(long, value_name = "POLICY", value_delimiter = ',')]
+    pub(crate) execution_policies: Vec<ExecutionPolicy>,
+    /// Tells several bootstraps of an environment apart [default: hnb659fds, as in CDK]
+    #[arg(long, value_name = "NAME", value_parser = qualifier)]
+    pub(crate) qualifier: Option<String>,
     #[command(flatten)]
     pub(crate) running: Running,
     #[command(flatten)]
@@ -495,6 +511,13 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() && !value.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".to_owned()),
     }
+}
+
+/// Names of roles are at most 64 characters, which leaves ten.
+fn qualifier(text: &str) -> Result<String, String> {
+    let is_good = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
+    let is_good = (1..=10).contains(&text.len()) && text.chars().all(is_good);
+    is_good.then(|| text.to_owned()).ok_or_else(|| "up to ten letters, digits, - and _".to_owned())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -10,7 +10,7 @@ use xacct_deploy::memory::{LIMITS, World};
 use xacct_deploy::{Engine, FileStore, MemoryStore, Pace, ProblemKind, RunError};
 
 use crate::args::Local;
-use crate::config::{Account, Config};
+use crate::config::{Account, Config, bootstrap_qualifier};
 use crate::exit::Exit;
 use crate::failed::wrap;
 use crate::problem::{Failure, Problem, io_reason};
@@ -19,8 +19,6 @@ use crate::terminal::Terminal;
 
 /// Where this program keeps what it remembers, below the current folder.
 const FOLDER: &str = ".xacct";
-/// The role that stands for those that CDK's bootstrap has made.
-const CDK_BOOTSTRAP: &str = "cdk-bootstrap";
 /// How many times as fast as the clock a local deployment is.
 const LOCAL_SPEED: f64 = 20.0;
 
@@ -41,11 +39,27 @@ impl Cloud {
         if local.local {
             return Self::local(session, local.local_state.as_deref());
         }
+        Ok(Self::aws(session, connector(&session.config)))
+    }
+
+    /// With the credentials behind the roles of a bootstrap, which is about to be made or changed.
+    pub(crate) fn before_bootstrap(session: &Session<'_>, local: &Local) -> Result<Self, Failure> {
+        if local.local {
+            return Self::local(session, local.local_state.as_deref());
+        }
+        let mut connector = connector(&session.config);
+        for access in connector.accounts.values_mut() {
+            access.role.take_if(|role| matches!(role, RoleAccess::CdkBootstrap { .. }));
+        }
+        Ok(Self::aws(session, connector))
+    }
+
+    fn aws(session: &Session<'_>, connector: AwsConnector) -> Self {
         let engine = session.engine.clone().unwrap_or_else(|| {
             let store = FileStore::new(folder().join("state"));
-            Engine::new(Arc::new(connector(&session.config)), Arc::new(store))
+            Engine::new(Arc::new(connector), Arc::new(store))
         });
-        Ok(Self { engine, local: None, flags: String::new() })
+        Self { engine, local: None, flags: String::new() }
     }
 
     fn local(session: &Session<'_>, given: Option<&Path>) -> Result<Self, Failure> {
@@ -133,8 +147,8 @@ fn connector(config: &Config) -> AwsConnector {
 
 fn role(account: &Account, config: &Config) -> Option<RoleAccess> {
     let role = account.role.as_ref()?.value.clone();
-    if role == CDK_BOOTSTRAP {
-        return Some(RoleAccess::CdkBootstrap { qualifier: "hnb659fds".into() });
+    if let Some(qualifier) = bootstrap_qualifier(&role) {
+        return Some(RoleAccess::CdkBootstrap { qualifier: qualifier.to_owned() });
     }
     let region = account.region.as_ref().unwrap_or(&config.region);
     let arn = if role.starts_with("arn:") {

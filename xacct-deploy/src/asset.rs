@@ -9,25 +9,20 @@ use std::io::{self, Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use xacct_core::assembly::{FileAsset, Packaging, StackArtifact};
+use xacct_core::asset::BOOTSTRAP_QUALIFIER;
+use xacct_core::synthesizer::bucket_name;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::cause::{Cause, CauseKind};
-use crate::cloudformation::{ApiError, Clients, Environment};
+use crate::cloudformation::{ApiError, Clients};
 use crate::retry::Caller;
 
-/// The bucket where CDK's bootstrap, and ours, keeps assets of an environment.
-pub fn bucket_name(environment: &Environment) -> String {
-    format!("cdk-hnb659fds-assets-{}-{}", environment.account, environment.region)
-}
-
-/// The bucket for a stack's large template: where its assets go, or the environment's.
-pub(crate) fn bucket_of(artifact: &StackArtifact, environment: &Environment) -> String {
-    artifact
-        .assets
-        .iter()
-        .find(|asset| Environment::from(&asset.environment) == *environment)
-        .map_or_else(|| bucket_name(environment), |asset| asset.bucket.clone())
+/// The bucket for a stack's large template: the one that the assembly says, where its assets go, or that of CDK's default bootstrap.
+pub(crate) fn bucket_of(artifact: &StackArtifact) -> String {
+    let asset = artifact.assets.iter().find(|asset| asset.environment == artifact.environment);
+    let said = artifact.bootstrap.template_bucket.clone().or_else(|| asset.map(|it| it.bucket.clone()));
+    said.unwrap_or_else(|| bucket_name(BOOTSTRAP_QUALIFIER, &artifact.environment))
 }
 
 /// Uploads an object that is not there yet. The number of bytes sent.

@@ -1,122 +1,251 @@
-//! The asset bucket of an account and region: made by a stack of our own, unless CDK's bootstrap has made it already.
+//! What an account and region need before anything is deployed there: a bucket for assets, and roles to deploy with. Made by a stack of
+//! our own, unless CDK's bootstrap is there already.
 //!
-//! The bucket has the name that CDK's has, because the assembly names it, and CDK's CLI can deploy the same assembly. What CDK
-//! has besides (roles, a version in a parameter) is not imitated: a tool that asks for them must find the real thing.
+//! Everything has the name that CDK's bootstrap gives it, so that CDK's CLI can deploy the same assembly, and `cdk bootstrap` sees a
+//! variant that it does not overwrite. Three things are not CDK's: nobody is an administrator unless that was asked for, a principal
+//! can be trusted and not only a whole account, and there is no repository for images, because an assembly of ours has none.
+//!
+//! An account is shared by apps. So a later run adds to what the execution role may do and takes nothing away; who is trusted and which
+//! policies were given stays as it is until others are named.
 
-use std::collections::BTreeSet;
+mod needs;
+mod template;
 
-use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
 use xacct_core::assembly::{Assembly, StackArtifact};
+use xacct_core::asset::BOOTSTRAP_QUALIFIER;
+use xacct_core::{AccountId, Arn, ParseError, synthesizer};
 
-use crate::asset::bucket_name;
-use crate::cause::Cause;
-use crate::cloudformation::Environment;
+pub use needs::{ExecutionNeeds, execution_needs};
+use template::Settings;
+
+use crate::cause::{Cause, CauseKind};
+use crate::cloudformation::Stack;
 use crate::deploy::{self, Inputs, StackOptions};
+use crate::desired::InputValues;
 use crate::engine::{Engine, RunError, RunOptions, Selection, Verb};
 use crate::report::{Outcome, Summary};
 use crate::run::{Events, Run};
+use crate::status::{Phase, StackStatus};
 use crate::worker::Worker;
 
-/// The name of the stack.
-pub const STACK_NAME: &str = "xacct-bootstrap";
+/// The name of the stack with CDK's default qualifier; with another one, that follows after a dash.
+pub const STACK_NAME: &str = "CDKToolkit";
 
-impl Engine {
-    /// Makes the asset buckets of environments, or accepts those that are there.
-    pub fn bootstrap(
-        &self,
-        environments: &BTreeSet<xacct_core::Environment>,
-        stack_options: StackOptions,
-        options: RunOptions,
-    ) -> (Run<Result<Summary, RunError>>, Events) {
-        let mut assembly = Assembly::default();
-        assembly.stacks = environments.iter().map(artifact).collect();
-        self.start(&assembly, &Selection::default(), Verb::Bootstrap(stack_options), options)
+/// How an environment is bootstrapped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BootstrapOptions {
+    /// Which of several bootstraps of the environment: up to ten letters, digits, `-` and `_`. Default: `hnb659fds`, as in CDK.
+    pub qualifier: Option<String>,
+    /// Who may use the roles besides the account itself; if principals of the account itself are named, they alone may. Default: whoever
+    /// was named before, or nobody.
+    pub trust: Option<BTreeSet<Trusted>>,
+    /// What the role that CloudFormation acts as may do. Default: what was said before, or [`ExecutionPolicy::Derived`].
+    pub execution_policies: Option<BTreeSet<ExecutionPolicy>>,
+}
+
+impl BootstrapOptions {
+    /// The qualifier.
+    pub fn qualifier(&self) -> &str {
+        self.qualifier.as_deref().unwrap_or(BOOTSTRAP_QUALIFIER)
+    }
+
+    /// The name of the stack.
+    pub fn stack_name(&self) -> String {
+        match self.qualifier() {
+            BOOTSTRAP_QUALIFIER => STACK_NAME.to_owned(),
+            other => format!("{STACK_NAME}-{other}"),
+        }
     }
 }
 
-/// The bootstrap stack of an environment, for those who want to see it or deploy it by other means.
-pub fn artifact(environment: &xacct_core::Environment) -> StackArtifact {
-    let id = format!("{STACK_NAME}-{}-{}", environment.account, environment.region);
-    let template = template(&Environment::from(environment));
+/// Who may use the roles of a bootstrap.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trusted {
+    /// Whom an account lets: its own policies say who that is.
+    Account(AccountId),
+    /// One role or user. Another one that is made under its name later counts as the same.
+    Principal(Arn),
+}
+
+impl Trusted {
+    fn account(&self) -> &str {
+        match self {
+            Self::Account(account) => account.as_str(),
+            Self::Principal(arn) => arn.account(),
+        }
+    }
+}
+
+impl fmt::Display for Trusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(account) => account.fmt(f),
+            Self::Principal(arn) => f.write_str(arn.as_str()),
+        }
+    }
+}
+
+/// Twelve digits, or the ARN of a role or user.
+impl FromStr for Trusted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !text.starts_with("arn:") {
+            return text.parse().map(Self::Account).map_err(|error: ParseError| error.to_string());
+        }
+        let arn: Arn = text.parse().map_err(|error: ParseError| error.to_string())?;
+        let is_principal = ["role/", "user/"].iter().any(|it| arn.resource().starts_with(it));
+        if arn.service() != "iam" || !is_principal || arn.account().len() != 12 || text.contains(['*', '?']) {
+            return Err(format!("`{text}` is not a role or a user: write it as arn:aws:iam::ACCOUNT:role/NAME"));
+        }
+        Ok(Self::Principal(arn))
+    }
+}
+
+/// What the role that CloudFormation acts as may do: the policies add up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ExecutionPolicy {
+    /// What the stacks need of which AWS publishes that: [`execution_needs`].
+    Derived,
+    /// What a managed policy allows.
+    Managed(Arn),
+}
+
+impl fmt::Display for ExecutionPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Derived => "derived",
+            Self::Managed(arn) => arn.as_str(),
+        })
+    }
+}
+
+/// `derived`, or the ARN of a managed policy.
+impl FromStr for ExecutionPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<Arn>() {
+            _ if text == "derived" => Ok(Self::Derived),
+            Ok(arn) if arn.service() == "iam" && arn.resource().starts_with("policy/") => Ok(Self::Managed(arn)),
+            _ => Err(format!(
+                "`{text}` is no managed policy: write its ARN, such as arn:aws:iam::aws:policy/PowerUserAccess, or `derived`"
+            )),
+        }
+    }
+}
+
+impl Engine {
+    /// Makes what the stacks of an assembly need in each of their environments, or accepts what is there.
+    ///
+    /// It works with the credentials of whoever may make roles, not with those of a bootstrap.
+    pub fn bootstrap(
+        &self,
+        assembly: &Assembly,
+        bootstrap_options: BootstrapOptions,
+        options: RunOptions,
+    ) -> (Run<Result<Summary, RunError>>, Events) {
+        let environments: BTreeSet<_> = assembly.stacks.iter().map(|it| &it.environment).collect();
+        let mut bootstraps = Assembly::default();
+        bootstraps.stacks = environments.into_iter().map(|it| artifact(assembly, it, &bootstrap_options)).collect();
+        self.start(&bootstraps, &Selection::default(), Verb::Bootstrap(bootstrap_options), options)
+    }
+}
+
+/// The bootstrap stack of an environment that has none yet, for those who want to see it or deploy it by other means.
+pub fn artifact(
+    assembly: &Assembly,
+    environment: &xacct_core::Environment,
+    options: &BootstrapOptions,
+) -> StackArtifact {
+    let stack_name = options.stack_name();
+    let id = format!("{stack_name}-{}-{}", environment.account, environment.region);
+    let settings = Settings::new(options, &execution_needs(assembly, environment));
+    let template = template::template(environment, options.qualifier(), &settings);
     let mut artifact = StackArtifact::new(id, environment.clone(), template);
-    artifact.stack_name = STACK_NAME.to_owned();
-    artifact.display_name = format!("{STACK_NAME} {environment}");
+    artifact.display_name = format!("{stack_name} {environment}");
+    artifact.stack_name = stack_name;
     artifact.termination_protection = true;
     artifact
 }
 
-fn template(environment: &Environment) -> Value {
-    let bucket = bucket_name(environment);
-    let arns = json!([
-        {"Fn::GetAtt": ["AssetBucket", "Arn"]},
-        {"Fn::Join": ["", [{"Fn::GetAtt": ["AssetBucket", "Arn"]}, "/*"]]}
-    ]);
-    json!({
-        "Description": "Where xacct keeps assets and large templates of this account and region",
-        "Resources": {
-            "AssetBucket": {
-                "Type": "AWS::S3::Bucket",
-                "DeletionPolicy": "Retain",
-                "UpdateReplacePolicy": "Retain",
-                "Properties": {
-                    "BucketName": bucket,
-                    "BucketEncryption": {"ServerSideEncryptionConfiguration": [
-                        {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-                    ]},
-                    "PublicAccessBlockConfiguration": {
-                        "BlockPublicAcls": true,
-                        "BlockPublicPolicy": true,
-                        "IgnorePublicAcls": true,
-                        "RestrictPublicBuckets": true
-                    },
-                    "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
-                    "VersioningConfiguration": {"Status": "Enabled"},
-                    "LifecycleConfiguration": {"Rules": [{
-                        "Id": "OldVersions",
-                        "Status": "Enabled",
-                        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
-                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}
-                    }]}
-                }
-            },
-            "AssetBucketPolicy": {
-                "Type": "AWS::S3::BucketPolicy",
-                "Properties": {
-                    "Bucket": {"Ref": "AssetBucket"},
-                    "PolicyDocument": {
-                        "Version": "2012-10-17",
-                        "Statement": [{
-                            "Sid": "TlsOnly",
-                            "Effect": "Deny",
-                            "Principal": "*",
-                            "Action": "s3:*",
-                            "Resource": arns,
-                            "Condition": {"Bool": {"aws:SecureTransport": "false"}}
-                        }]
-                    }
-                }
-            }
-        },
-        "Outputs": {
-            "BucketName": {"Description": "The asset bucket", "Value": {"Ref": "AssetBucket"}}
-        }
-    })
+/// Makes the bootstrap of one environment.
+pub(crate) async fn bootstrap(worker: &Worker<'_>, options: &BootstrapOptions) -> Outcome {
+    match ours_or_theirs(worker, options).await {
+        Ok(Found::Theirs(instead)) => Outcome::Accepted { instead },
+        Ok(Found::Ours { settings, is_dead }) => deploy_stack(worker, options, settings, is_dead).await,
+        Err(outcome) => outcome,
+    }
 }
 
-/// Makes the bucket of one environment.
-pub(crate) async fn bootstrap(worker: &Worker<'_>, options: &StackOptions) -> Outcome {
-    let ours = match worker.find().await {
-        Ok(stack) => stack,
-        Err(stop) => return stop.into(),
-    };
-    if ours.is_none() {
-        let bucket = bucket_name(&worker.key.environment);
+/// What there is in an environment.
+enum Found {
+    /// Our own stack with its settings; or nothing, so that it can be made.
+    Ours { settings: Settings, is_dead: bool },
+    /// Somebody else's.
+    Theirs(String),
+}
+
+async fn ours_or_theirs(worker: &Worker<'_>, options: &BootstrapOptions) -> Result<Found, Outcome> {
+    let nothing = |is_dead| Found::Ours { settings: Settings::default(), is_dead };
+    let Some(stack) = worker.find().await.map_err(Outcome::from)? else {
+        let bucket = synthesizer::bucket_name(options.qualifier(), &worker.artifact.environment);
         let call = || worker.clients.objects.bucket_exists(&bucket);
-        match worker.caller.call("HeadBucket", call).await {
-            Ok(true) => return Outcome::Accepted { instead: bucket },
-            Ok(false) => {}
-            Err(error) => return Outcome::failed(None, Cause::from(&error)),
-        }
+        return match worker.caller.call("HeadBucket", call).await {
+            Ok(true) => Ok(Found::Theirs(format!("the bucket {bucket}, which another stack made"))),
+            Ok(false) => Ok(nothing(false)),
+            Err(error) => Err(Outcome::failed(None, Cause::from(&error))),
+        };
+    };
+    if stack.status.phase() == Phase::Review {
+        return Ok(nothing(false));
     }
-    deploy::deploy(worker, Inputs::Known(Default::default()), options).await
+    if !is_ours(&stack) {
+        let version = stack.outputs.iter().find(|it| it.key == "BootstrapVersion");
+        let version = version.map(|it| format!(", version {}", it.value)).unwrap_or_default();
+        return Ok(Found::Theirs(format!("the stack {} of CDK's bootstrap{version}", stack.name)));
+    }
+    if stack.status == StackStatus::ROLLBACK_COMPLETE {
+        // It holds nothing: making it again loses nothing.
+        return Ok(nothing(true));
+    }
+    let call = || worker.clients.cloudformation.get_template(&stack.id);
+    let template = worker.caller.call("GetTemplate", call).await;
+    let template = template.map_err(|error| Outcome::failed(None, worker.cause_of(&error)))?;
+    let settings = Settings::of_template(&template).ok_or_else(|| {
+        let message = format!("the template of `{}` says nothing about how it was made", stack.name);
+        let cause = Cause::new(CauseKind::Invalid, message);
+        Outcome::failed(None, cause.with_help("it was changed by hand: delete the stack, which keeps its bucket"))
+    })?;
+    Ok(Found::Ours { settings, is_dead: false })
+}
+
+fn is_ours(stack: &Stack) -> bool {
+    stack.parameters.get(template::VARIANT_PARAMETER).is_some_and(|it| it.value == template::VARIANT)
+}
+
+async fn deploy_stack(worker: &Worker<'_>, options: &BootstrapOptions, before: Settings, is_dead: bool) -> Outcome {
+    let wanted = Settings::of_value(&worker.artifact.template).unwrap_or_default();
+    let settings = before.followed_by(wanted, options);
+    if settings.policy_count() > template::MAX_POLICIES {
+        let message = "what CloudFormation has to be allowed does not fit into the policies that a role can have";
+        let help = "name managed policies with --execution-policies instead";
+        return Outcome::failed(None, Cause::new(CauseKind::Quota, message).with_help(help));
+    }
+    let mut artifact = worker.artifact.clone();
+    artifact.template = template::template(&artifact.environment, options.qualifier(), &settings);
+    let worker = Worker::new(worker.shared, worker.clients, &artifact);
+    let stack_options = StackOptions { recreate_failed: is_dead, ..StackOptions::default() };
+    deploy::deploy(&worker, Inputs::Known(InputValues::default()), &stack_options).await
+}
+
+/// The environments of an assembly, and what CloudFormation has to be allowed in each.
+pub fn needs_by_environment(assembly: &Assembly) -> BTreeMap<xacct_core::Environment, ExecutionNeeds> {
+    let environments = assembly.stacks.iter().map(|it| it.environment.clone());
+    environments.map(|it| (it.clone(), execution_needs(assembly, &it))).collect()
 }

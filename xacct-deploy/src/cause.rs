@@ -284,6 +284,7 @@ pub(crate) fn classify(code: &str, message: &str) -> CauseKind {
         CauseKind::RoleNotAssumable
     } else if has(&[
         "already exists",
+        "because they already exist in your account",
         "alreadyexists",
         "already owned by you",
         "alreadyownedbyyou",
@@ -344,7 +345,10 @@ fn help(kind: CauseKind) -> Option<&'static str> {
         CauseKind::InvalidPrincipal => {
             "a policy names a user or role that does not exist: deploy the stack that makes it first, and check its name"
         }
-        CauseKind::NameTaken => "a resource of that name exists: import it, delete it, or give this one another name",
+        CauseKind::NameTaken => {
+            "a resource of that name exists: take it over with --import-existing-resources (if no stack has it, and this one is \
+             retained on deletion), delete it, or give this one another name"
+        }
         CauseKind::MissingCapability => {
             "the template needs a capability that was not derived from it: report this template"
         }

@@ -18,7 +18,7 @@ use crate::cloudformation::{
     ApiError, ChangeSet, ChangeSetRef, ChangeSetType, CreateChangeSet, DescribeEvents, ExecuteChangeSet,
     OnStackFailure, ResourceToImport, Stack, TemplateSource,
 };
-use crate::desired::{Desired, INLINE_LIMIT, hex};
+use crate::desired::{Desired, INLINE_LIMIT, InputValues, StackVersion, hex};
 use crate::event::{Event, OperationKind};
 use crate::follow::{Boundary, Followed, Target};
 use crate::report::Outcome;
@@ -62,7 +62,7 @@ const MAX_ATTEMPTS: u32 = 3;
 
 /// The values of a stack's inputs, or why a dry run cannot know them.
 pub(crate) enum Inputs {
-    Known(BTreeMap<String, String>),
+    Known(InputValues),
     Unknown(String),
 }
 
@@ -151,10 +151,14 @@ impl Deployment<'_> {
         }
     }
 
+    /// Whether an operation was for what is asked for now.
+    fn is_same(&self, operation: &InFlight) -> bool {
+        self.desired.has_whole_fingerprint() && operation.fingerprint.as_deref() == Some(&self.fingerprint)
+    }
+
     /// A change set that may have been made is used again if it would be made the same, and removed otherwise.
     async fn reuse_or_drop(&self, record: &mut StackRecord, operation: &InFlight) -> Result<(), Stop> {
-        let same = operation.fingerprint.as_deref() == Some(&self.fingerprint);
-        if same && !self.options.dry_run {
+        if self.is_same(operation) && !self.options.dry_run {
             return Ok(());
         }
         self.drop_change_set(operation).await;
@@ -174,7 +178,7 @@ impl Deployment<'_> {
             (Some(id), _) => self.worker.find_by(id).await?,
             (None, stack) => stack.cloned(),
         };
-        let same = operation.fingerprint.as_deref() == Some(&self.fingerprint);
+        let same = self.is_same(&operation);
         let Some(current) = by_id else {
             record.in_flight = None;
             self.worker.save(record)?;
@@ -357,14 +361,10 @@ impl Deployment<'_> {
         if !settled || begun || importing || self.options.revert_drift || self.options.even_if_unchanged {
             return Ok(None);
         }
-        if !self.desired.settings_equal(stack) {
+        let known = record.deployed.as_ref().is_some_and(|deployed| deployed.is(stack, &self.desired));
+        if !self.desired.settings_equal(stack, known && self.desired.has_whole_fingerprint()) {
             return Ok(None);
         }
-        let known = record.deployed.as_ref().is_some_and(|deployed| {
-            deployed.stack_id == stack.id
-                && deployed.changed == changed(stack)
-                && deployed.fingerprint == self.fingerprint
-        });
         if !known {
             let worker = self.worker;
             let call = || worker.clients.cloudformation.get_template(&stack.id);
@@ -384,11 +384,8 @@ impl Deployment<'_> {
 
     fn remember(&self, record: &mut StackRecord, stack: &Stack) -> Result<(), Stop> {
         record.in_flight = None;
-        record.deployed = Some(Deployed {
-            stack_id: stack.id.clone(),
-            changed: changed(stack),
-            fingerprint: self.fingerprint.clone(),
-        });
+        let StackVersion { stack_id, changed } = stack.into();
+        record.deployed = Some(Deployed { stack_id, changed, fingerprint: self.fingerprint.clone() });
         self.worker.save(record)
     }
 
@@ -509,7 +506,7 @@ impl Deployment<'_> {
         }
         let worker = self.worker;
         let environment = &worker.key.environment;
-        let bucket = asset::bucket_of(worker.artifact, environment);
+        let bucket = asset::bucket_of(worker.artifact);
         let key = format!("{}.json", hex(&Sha256::digest(text.as_bytes())));
         let body = text.clone().into_bytes();
         asset::upload(&worker.caller, worker.clients, &bucket, &key, "application/json", move || Ok(body))
@@ -749,6 +746,14 @@ enum Refusal {
     Error(ApiError),
 }
 
+impl Deployed {
+    /// Whether this is what the stack was deployed to, with nothing done to it since.
+    pub(crate) fn is(&self, stack: &Stack, desired: &Desired<'_>) -> bool {
+        let StackVersion { stack_id, changed } = stack.into();
+        self.stack_id == stack_id && self.changed == changed && self.fingerprint == desired.fingerprint()
+    }
+}
+
 impl InFlight {
     fn boundary(&self) -> Boundary {
         match self.since {
@@ -770,11 +775,6 @@ pub(crate) fn ignore_reused(result: Result<(), ApiError>) -> Result<(), ApiError
         Err(error) if error.is_token_reused() => Ok(()),
         other => other,
     }
-}
-
-/// When the last creation or update of a stack began.
-fn changed(stack: &Stack) -> crate::timestamp::Timestamp {
-    stack.last_updated_time.unwrap_or(stack.creation_time)
 }
 
 fn reason_of(stack: &Stack) -> &str {

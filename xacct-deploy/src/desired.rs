@@ -11,9 +11,42 @@ use crate::cloudformation::{ParameterValue, Stack};
 use crate::plan::ValueDiff;
 use crate::redact::{MASK, Secrets};
 use crate::template_diff::mentions;
+use crate::template_text;
+use crate::timestamp::Timestamp;
 
 /// The longest template that is sent in the request itself.
 pub(crate) use xacct_core::assembly::INLINE_LIMIT;
+
+/// Values for a stack's inputs, and where they come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InputValues {
+    /// By parameter.
+    pub(crate) values: BTreeMap<String, String>,
+    /// By parameter too, where it is known.
+    pub(crate) sources: BTreeMap<String, Source>,
+}
+
+/// A state of a stack: its outputs are the same as long as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StackVersion {
+    pub(crate) stack_id: String,
+    /// When its last creation or update began.
+    pub(crate) changed: Timestamp,
+}
+
+impl From<&Stack> for StackVersion {
+    fn from(stack: &Stack) -> Self {
+        Self { stack_id: stack.id.clone(), changed: stack.last_updated_time.unwrap_or(stack.creation_time) }
+    }
+}
+
+/// An output of a stack in a certain state. The same source means the same value, which needs not be known for that: this is how a
+/// secret is compared of which nothing may be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) stack: StackVersion,
+    pub(crate) output: String,
+}
 
 /// What a stack should become.
 pub(crate) struct Desired<'a> {
@@ -21,13 +54,15 @@ pub(crate) struct Desired<'a> {
     pub(crate) template_text: String,
     /// Values that are given: by the assembly, and from outputs of other stacks.
     values: BTreeMap<String, String>,
+    /// Where the values of inputs come from.
+    sources: BTreeMap<String, Source>,
 }
 
 impl<'a> Desired<'a> {
     /// Fills the inputs. Values of NoEcho parameters become secrets.
-    pub(crate) fn new(artifact: &'a StackArtifact, inputs: BTreeMap<String, String>, secrets: &Secrets) -> Self {
+    pub(crate) fn new(artifact: &'a StackArtifact, inputs: InputValues, secrets: &Secrets) -> Self {
         let mut values = artifact.parameters.clone();
-        values.extend(inputs);
+        values.extend(inputs.values);
         let declared = parameters(&artifact.template);
         values.retain(|name, _| declared.is_some_and(|it| it.contains_key(name)));
         for (name, value) in &values {
@@ -35,7 +70,7 @@ impl<'a> Desired<'a> {
                 secrets.add(value);
             }
         }
-        Self { artifact, template_text: artifact.template_text(), values }
+        Self { artifact, template_text: artifact.template_text(), values, sources: inputs.sources }
     }
 
     /// Every declared parameter that has a value here, or had one and has no default: its value is kept.
@@ -63,8 +98,15 @@ impl<'a> Desired<'a> {
         Ok(given)
     }
 
-    /// Whether parameters and tags are as they should be. A NoEcho value that is given cannot be compared: it counts as changed.
-    pub(crate) fn settings_equal(&self, stack: &Stack) -> bool {
+    /// Whether the same fingerprint means the same values. It does not if a NoEcho value is given by the assembly itself: CloudFormation
+    /// does not show the old one, and nothing about it is kept, so only CloudFormation can compare it.
+    pub(crate) fn has_whole_fingerprint(&self) -> bool {
+        self.values.keys().all(|name| !is_no_echo(&self.artifact.template, name) || self.sources.contains_key(name))
+    }
+
+    /// Whether parameters and tags are as they should be. `same_secrets` says that the NoEcho values are those that were deployed, which
+    /// cannot be seen; otherwise one that is given counts as changed.
+    pub(crate) fn settings_equal(&self, stack: &Stack, same_secrets: bool) -> bool {
         if stack.tags != self.artifact.tags {
             return false;
         }
@@ -75,7 +117,7 @@ impl<'a> Desired<'a> {
             && declared.into_iter().flatten().all(|(name, declaration)| {
                 let given = self.values.get(name);
                 if is_no_echo(template, name) {
-                    return given.is_none() && stack.parameters.contains_key(name);
+                    return (given.is_none() || same_secrets) && stack.parameters.contains_key(name);
                 }
                 let Some(current) = stack.parameters.get(name) else {
                     return false;
@@ -88,8 +130,9 @@ impl<'a> Desired<'a> {
             })
     }
 
-    /// The parameters whose value would be another. Secret values are masked.
-    pub(crate) fn parameter_diffs(&self, stack: &Stack) -> Vec<ValueDiff> {
+    /// The parameters whose value would be another. Secret values are masked; `same_secrets` is that of
+    /// [`settings_equal`](Self::settings_equal).
+    pub(crate) fn parameter_diffs(&self, stack: &Stack, same_secrets: bool) -> Vec<ValueDiff> {
         let template = &self.artifact.template;
         let mut found = Vec::new();
         for (name, declaration) in parameters(template).into_iter().flatten() {
@@ -97,7 +140,7 @@ impl<'a> Desired<'a> {
             let before = stack.parameters.get(name).map(|it| it.value.clone());
             let default = declaration.get("Default").map(scalar_text);
             if is_no_echo(template, name) {
-                if given.is_some() {
+                if given.is_some() && !same_secrets {
                     let masked = Some(MASK.to_owned());
                     found.push(ValueDiff { name: name.clone(), before, after: masked });
                 }
@@ -115,19 +158,26 @@ impl<'a> Desired<'a> {
     /// Whether a template text means the same as this one.
     pub(crate) fn template_equals(&self, text: &str) -> bool {
         text == self.template_text
-            || serde_json::from_str::<Value>(text).is_ok_and(|template| template == self.artifact.template)
+            || template_text::read(text)
+                .is_ok_and(|template| template == template_text::without_metadata(self.artifact.template.clone()))
     }
 
-    /// A digest of the template, the tags and the values that are not secret.
+    /// A digest of the template, the tags, the values that are not secret, and the sources of those that are.
     pub(crate) fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.template_text.as_bytes());
-        let values = self.values.iter().filter(|(name, _)| !is_no_echo(&self.artifact.template, name));
-        for (key, value) in values.chain(&self.artifact.tags) {
-            for part in [key, value] {
+        let mut add = |parts: &[&str]| {
+            for part in parts {
                 hash.update((part.len() as u64).to_be_bytes());
                 hash.update(part.as_bytes());
             }
+        };
+        let secret = |name: &String| is_no_echo(&self.artifact.template, name);
+        for (key, value) in self.values.iter().filter(|(name, _)| !secret(name)).chain(&self.artifact.tags) {
+            add(&[key, value]);
+        }
+        for (name, source) in self.sources.iter().filter(|(name, _)| secret(name)) {
+            add(&[name, &source.stack.stack_id, &source.stack.changed.0.to_string(), &source.output]);
         }
         hex(&hash.finalize())
     }

@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 use xacct_core::assembly::{Assembly, FileAsset, StackArtifact};
 
 use crate::asset;
-use crate::bootstrap;
+use crate::bootstrap::{self, BootstrapOptions};
 use crate::cause::{Cause, CauseKind};
-use crate::cloudformation::{ApiError, Clients, Connector, Environment, Output};
+use crate::cloudformation::{ApiError, Clients, Connector, Environment};
 use crate::deploy::{self, Inputs, StackOptions};
-use crate::desired::{INLINE_LIMIT, hex, secret_outputs};
+use crate::desired::{INLINE_LIMIT, InputValues, Source, StackVersion, hex, secret_outputs};
 use crate::destroy::{self, DestroyOptions};
 use crate::error::Retry;
 use crate::event::{EVENT_VERSION, Event, StackInfo};
@@ -22,7 +22,7 @@ use crate::operate::{self, RollbackOptions};
 use crate::redact::{MASK, Secrets};
 use crate::report::{Outcome, Summary};
 use crate::retry::{CallCounts, RetryPolicy};
-use crate::run::{Emitter, Events, Handle, Pace, Run, Shared};
+use crate::run::{Emitter, Events, Handle, KnownOutputs, Pace, Run, Shared};
 use crate::schedule::{Ending, Graph, Lane, Limits};
 use crate::state::{StateError, Store};
 use crate::worker::Worker;
@@ -232,7 +232,7 @@ impl Engine {
 pub(crate) enum Verb {
     Deploy(StackOptions),
     Destroy(DestroyOptions),
-    Bootstrap(StackOptions),
+    Bootstrap(BootstrapOptions),
     Rollback(RollbackOptions),
     Watch,
 }
@@ -362,7 +362,7 @@ impl Job {
         for stack in stacks {
             let environment = Environment::from(&stack.environment);
             if stack.template_text().len() > INLINE_LIMIT {
-                let bucket = asset::bucket_of(stack, &environment);
+                let bucket = asset::bucket_of(stack);
                 buckets.insert((environment, bucket));
             }
             for asset in &stack.assets {
@@ -438,7 +438,9 @@ impl Job {
             },
         };
         if matches!(outcome, Outcome::Deployed { .. } | Outcome::Unchanged { .. }) {
-            shared.keep_outputs(&artifact.id, outcome.outputs());
+            let deployed = worker.load().ok().and_then(|record| record.deployed);
+            let state = deployed.map(|it| StackVersion { stack_id: it.stack_id, changed: it.changed });
+            shared.keep_outputs(&artifact.id, KnownOutputs { outputs: outcome.outputs().to_vec(), state });
         }
         let mut outcome = outcome;
         self.hide_secrets(artifact, &mut outcome);
@@ -479,13 +481,17 @@ impl Job {
 
     /// The values of a stack's inputs, from the outputs of the stacks before it.
     async fn inputs(&self, shared: &Shared, artifact: &StackArtifact, dry_run: bool) -> Result<Inputs, Cause> {
-        let mut values = BTreeMap::new();
+        let mut inputs = InputValues::default();
         for input in &artifact.inputs {
-            let outputs = self.outputs_of(shared, &input.from_stack).await?;
-            let found = outputs.as_ref().and_then(|outputs| outputs.iter().find(|it| it.key == input.output));
+            let known = self.outputs_of(shared, &input.from_stack).await?;
+            let found = known.as_ref().and_then(|it| it.outputs.iter().find(|it| it.key == input.output));
             match found {
                 Some(output) => {
-                    values.insert(input.parameter.clone(), output.value.clone());
+                    inputs.values.insert(input.parameter.clone(), output.value.clone());
+                    if let Some(stack) = known.as_ref().and_then(|it| it.state.clone()) {
+                        let source = Source { stack, output: input.output.clone() };
+                        inputs.sources.insert(input.parameter.clone(), source);
+                    }
                 }
                 None if dry_run => {
                     let reason = format!(
@@ -506,11 +512,11 @@ impl Job {
                 }
             }
         }
-        Ok(Inputs::Known(values))
+        Ok(Inputs::Known(inputs))
     }
 
     /// The outputs of a stack: known from this run, or asked for once.
-    async fn outputs_of(&self, shared: &Shared, stack: &str) -> Result<Option<Vec<Output>>, Cause> {
+    async fn outputs_of(&self, shared: &Shared, stack: &str) -> Result<Option<KnownOutputs>, Cause> {
         if let Some(outputs) = shared.outputs_of(stack) {
             return Ok(Some(outputs));
         }
@@ -522,8 +528,9 @@ impl Job {
         let call = || clients.cloudformation.describe_stack(&producer.stack_name);
         match caller.call("DescribeStacks", call).await {
             Ok(found) => {
-                shared.keep_outputs(stack, &found.outputs);
-                Ok(Some(found.outputs))
+                let known = KnownOutputs { state: Some((&found).into()), outputs: found.outputs };
+                shared.keep_outputs(stack, known.clone());
+                Ok(Some(known))
             }
             Err(error) if error.is_stack_absent() => Ok(None),
             Err(error) => Err(Cause::from(&error)),

@@ -50,9 +50,11 @@ mod security_diff;
 mod state;
 mod status;
 mod template_diff;
+mod template_text;
 mod timestamp;
 mod worker;
 
+pub use bootstrap::{BootstrapOptions, ExecutionPolicy, Trusted};
 pub use cause::{Cause, CauseKind};
 pub use cloudformation::{Clients, CloudFormation, Connector, Environment, Identity, Objects};
 pub use deploy::StackOptions;

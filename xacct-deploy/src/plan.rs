@@ -9,14 +9,16 @@ use xacct_core::assembly::{Assembly, StackArtifact};
 
 use crate::cause::Cause;
 use crate::cloudformation::{ApiError, Clients, Environment, Stack};
-use crate::desired::Desired;
+use crate::desired::{Desired, InputValues, Source};
 use crate::engine::{Engine, RunError, Selection, needs, select};
 use crate::redact::Secrets;
 use crate::retry::{CallCounts, Caller};
 use crate::run::Emitter;
 use crate::security_diff::{SecurityChange, security_diff};
+use crate::state::{Deployed, StackKey};
 use crate::status::Phase;
 use crate::template_diff::{ChangeKind, EntryDiff, ResourceDiff, entry_diffs, resource_diffs};
+use crate::template_text;
 
 /// What a deploy would do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -120,9 +122,11 @@ pub struct OpenInput {
 pub struct ReplacedPrincipal {
     /// The logical id.
     pub logical_id: String,
-    /// The name, where the template has it as plain text.
+    /// The name that it has now, where the deployed template has it as plain text.
     pub name: Option<String>,
-    /// The ids of the stacks whose templates name it.
+    /// The name of the one that takes its place, if that is another.
+    pub new_name: Option<String>,
+    /// The ids of the stacks whose templates name it, by the one name or the other.
     pub named_by: Vec<String>,
 }
 
@@ -157,7 +161,12 @@ impl Engine {
                     stack_plan.action = StackAction::Blocked;
                     stack_plan.problem = Some(Cause::from(error));
                 }
-                Ok(look) => fill(&mut stack_plan, artifact, look, &outputs, &plan, assembly),
+                Ok(look) => {
+                    let environment = stack_plan.environment.clone();
+                    let key = StackKey { environment, stack_name: artifact.stack_name.clone() };
+                    let deployed = self.store.load(&key)?.deployed;
+                    fill(&mut stack_plan, artifact, look, deployed.as_ref(), &outputs, &plan, assembly);
+                }
             }
             plan.stacks.push(stack_plan);
         }
@@ -213,6 +222,7 @@ fn fill(
     plan: &mut StackPlan,
     artifact: &StackArtifact,
     look: &Look,
+    record: Option<&Deployed>,
     deployed: &BTreeMap<&str, &Stack>,
     before: &Plan,
     assembly: &Assembly,
@@ -221,29 +231,35 @@ fn fill(
     plan.status = look.stack.as_ref().map(|it| it.status.to_string());
     let values = inputs(plan, artifact, deployed, before);
     let desired = Desired::new(artifact, values, &Secrets::default());
-    let old = match (&look.template, live) {
-        (Some(text), Some(_)) => serde_json::from_str(text).ok(),
-        _ => Some(json!({})),
+    let (old, new) = match (&look.template, live) {
+        (Some(text), Some(_)) => {
+            (template_text::read(text), &template_text::without_metadata(artifact.template.clone()))
+        }
+        _ => (Ok(json!({})), &artifact.template),
     };
     if let Some(stack) = live {
-        plan.parameters = desired.parameter_diffs(stack);
+        let known = desired.has_whole_fingerprint() && record.is_some_and(|it| it.is(stack, &desired));
+        plan.parameters = desired.parameter_diffs(stack, known);
         plan.tags = tag_diffs(stack, artifact);
     }
     let changed: BTreeSet<String> = plan.parameters.iter().map(|it| it.name.clone()).collect();
-    let Some(old) = old else {
-        // YAML was deployed by another tool: all that can be said is that it differs in form. A dry run tells more.
-        plan.entries.push(EntryDiff {
-            section: "Template".to_owned(),
-            name: "format".to_owned(),
-            before: Some(json!("YAML, which is not compared here: a dry run tells what would change")),
-            after: Some(json!("JSON")),
-        });
-        plan.action = action(plan, live);
-        return;
+    let old = match old {
+        Ok(old) => old,
+        Err(problem) => {
+            // Only CloudFormation itself can compare it: a dry run asks.
+            plan.entries.push(EntryDiff {
+                section: "Template".to_owned(),
+                name: "format".to_owned(),
+                before: Some(json!(format!("not readable here, a dry run tells what would change: {problem}"))),
+                after: Some(json!("JSON")),
+            });
+            plan.action = action(plan, live);
+            return;
+        }
     };
-    plan.resources = resource_diffs(&old, &artifact.template, &changed);
-    plan.entries = entry_diffs(&old, &artifact.template);
-    plan.security = security_diff(&old, &artifact.template, &plan.environment.account);
+    plan.resources = resource_diffs(&old, new, &changed);
+    plan.entries = entry_diffs(&old, new);
+    plan.security = security_diff(&old, new, &plan.environment.account);
     let path_of = |id: &str| artifact.origins.get(id).map(|it| it.path.clone());
     for resource in &mut plan.resources {
         resource.path = path_of(&resource.logical_id);
@@ -251,7 +267,7 @@ fn fill(
     for change in &mut plan.security {
         change.path = path_of(&change.logical_id);
     }
-    plan.replaced_principals = replaced_principals(plan, artifact, assembly);
+    plan.replaced_principals = replaced_principals(plan, &old, artifact, assembly);
     plan.action = action(plan, live);
 }
 
@@ -280,14 +296,16 @@ fn inputs(
     artifact: &StackArtifact,
     deployed: &BTreeMap<&str, &Stack>,
     before: &Plan,
-) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
+) -> InputValues {
+    let mut inputs = InputValues::default();
     for input in &artifact.inputs {
         let producer = deployed.get(input.from_stack.as_str());
         let output = producer.and_then(|it| it.outputs.iter().find(|it| it.key == input.output));
         let changes = before.stacks.iter().any(|it| it.id == input.from_stack && it.action != StackAction::Nothing);
-        if let Some(output) = output {
-            values.insert(input.parameter.clone(), output.value.clone());
+        if let (Some(producer), Some(output)) = (producer, output) {
+            inputs.values.insert(input.parameter.clone(), output.value.clone());
+            let source = Source { stack: (*producer).into(), output: input.output.clone() };
+            inputs.sources.insert(input.parameter.clone(), source);
         }
         if output.is_none() || changes {
             plan.open_inputs.push(OpenInput {
@@ -297,7 +315,7 @@ fn inputs(
             });
         }
     }
-    values
+    inputs
 }
 
 fn tag_diffs(stack: &Stack, artifact: &StackArtifact) -> Vec<ValueDiff> {
@@ -313,7 +331,12 @@ fn tag_diffs(stack: &Stack, artifact: &StackArtifact) -> Vec<ValueDiff> {
         .collect()
 }
 
-fn replaced_principals(plan: &StackPlan, artifact: &StackArtifact, assembly: &Assembly) -> Vec<ReplacedPrincipal> {
+fn replaced_principals(
+    plan: &StackPlan,
+    old: &Value,
+    artifact: &StackArtifact,
+    assembly: &Assembly,
+) -> Vec<ReplacedPrincipal> {
     let kinds = [("AWS::IAM::Role", "RoleName", "role/"), ("AWS::IAM::User", "UserName", "user/")];
     let mut found = Vec::new();
     for resource in &plan.resources {
@@ -323,19 +346,22 @@ fn replaced_principals(plan: &StackPlan, artifact: &StackArtifact, assembly: &As
             continue;
         };
         let pointer = format!("/Resources/{}/Properties/{property}", resource.logical_id);
-        let name = artifact.template.pointer(&pointer).and_then(Value::as_str).map(str::to_owned);
+        let name_in = |template: &Value| template.pointer(&pointer).and_then(Value::as_str).map(str::to_owned);
+        let (name, new_name) = (name_in(old), name_in(&artifact.template));
         let mut named_by: Vec<String> = assembly
             .stacks
             .iter()
             .filter(|it| it.id != artifact.id)
             .filter(|it| {
                 let account = &plan.environment.account;
-                name.as_ref().is_some_and(|name| names_principal(&it.template, account, prefix, name))
+                let mut names = [&name, &new_name].into_iter().flatten();
+                names.any(|name| names_principal(&it.template, account, prefix, name))
             })
             .map(|it| it.id.clone())
             .collect();
         named_by.sort();
-        found.push(ReplacedPrincipal { logical_id: resource.logical_id.clone(), name, named_by });
+        let new_name = new_name.filter(|it| Some(it) != name.as_ref());
+        found.push(ReplacedPrincipal { logical_id: resource.logical_id.clone(), name, new_name, named_by });
     }
     found
 }

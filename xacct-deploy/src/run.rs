@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use xacct_core::assembly::Assembly;
 
 use crate::cloudformation::{Clients, Environment, Output};
+use crate::desired::StackVersion;
 use crate::event::Event;
 use crate::redact::Secrets;
 use crate::retry::{CallCounts, Caller, RetryPolicy};
@@ -186,7 +187,14 @@ pub(crate) struct Shared {
     pub(crate) counts: CallCounts,
     pub(crate) clients: BTreeMap<Environment, Clients>,
     /// Outputs of stacks that are as they should be, by the stack's id in the assembly.
-    pub(crate) outputs: Mutex<BTreeMap<String, Vec<Output>>>,
+    pub(crate) outputs: Mutex<BTreeMap<String, KnownOutputs>>,
+}
+
+/// The outputs of a stack, and the state of the stack that they are from.
+#[derive(Clone)]
+pub(crate) struct KnownOutputs {
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) state: Option<StackVersion>,
 }
 
 impl Shared {
@@ -194,11 +202,11 @@ impl Shared {
         Caller::new(subject, self.retry.clone(), self.emitter.clone(), self.counts.clone())
     }
 
-    pub(crate) fn outputs_of(&self, stack: &str) -> Option<Vec<Output>> {
+    pub(crate) fn outputs_of(&self, stack: &str) -> Option<KnownOutputs> {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner).get(stack).cloned()
     }
 
-    pub(crate) fn keep_outputs(&self, stack: &str, outputs: &[Output]) {
-        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(stack.to_owned(), outputs.to_vec());
+    pub(crate) fn keep_outputs(&self, stack: &str, known: KnownOutputs) {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(stack.to_owned(), known);
     }
 }

@@ -40,6 +40,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &DeployArgs) -> Result<Exit
     options.express = args.express;
     options.no_rollback = args.no_rollback;
     options.revert_drift = args.revert_drift;
+    options.import_existing = args.import_existing_resources;
     options.even_if_unchanged = args.revert_drift;
     options.refuse_busy = args.running.if_busy == IfBusy::Stop;
     options.recreate_failed = plan.stacks.iter().any(|it| it.action == StackAction::Recreate);
@@ -143,6 +144,7 @@ pub(crate) fn conclude(session: &Session<'_>, ended: &Ended, cloud: &Cloud, dry_
         (of(|it| matches!(it, Outcome::Planned { .. } | Outcome::Unknown { .. })), "looked at, not changed"),
         (of(|it| matches!(it, Outcome::Deleted { .. })), "deleted"),
         (of(|it| matches!(it, Outcome::Absent)), "absent"),
+        (of(|it| matches!(it, Outcome::Accepted { .. })), "accepted as it is"),
         (of(|it| matches!(it, Outcome::Idle { .. })), "at rest"),
         (of(|it| matches!(it, Outcome::RolledBack { .. })), "rolled back"),
         (of(|it| matches!(it, Outcome::Failed { .. })), "failed"),

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
-use xacct_deploy::Environment;
-use xacct_deploy::asset::bucket_name;
+use xacct_core::Environment;
+use xacct_core::asset::BOOTSTRAP_QUALIFIER;
+use xacct_core::synthesizer::bucket_name;
 
 use crate::args::DoctorArgs;
 use crate::cloud::Cloud;
+use crate::config::bootstrap_qualifier;
 use crate::exit::Exit;
 use crate::problem::Failure;
 use crate::session::{Session, invocation};
@@ -28,7 +30,9 @@ pub(crate) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
     let cloud = Cloud::new(session, &args.local)?;
     let mut exit = Exit::Done;
     for (alias, environment) in environments(session) {
-        for check in look(&cloud, &alias, &environment).await {
+        let role = session.config.accounts.get(&alias).and_then(|it| it.role.as_ref());
+        let qualifier = role.and_then(|it| bootstrap_qualifier(&it.value)).unwrap_or(BOOTSTRAP_QUALIFIER);
+        for check in look(&cloud, &alias, &environment, &bucket_name(qualifier, &environment)).await {
             if check.state == State::Bad {
                 exit = Exit::Credentials;
             }
@@ -92,7 +96,7 @@ fn environments(session: &Session<'_>) -> BTreeSet<(String, Environment)> {
     let config = &session.config;
     let of = |alias: &str| {
         let environment = config.environment(alias).ok()?;
-        Some((alias.to_owned(), Environment::from(&environment)))
+        Some((alias.to_owned(), environment))
     };
     config.aliases().filter_map(of).collect()
 }
@@ -126,15 +130,15 @@ impl Check {
 }
 
 /// Whose credentials there are for an account, and whether it is ready to be deployed to.
-async fn look(cloud: &Cloud, alias: &str, environment: &Environment) -> Vec<Check> {
+async fn look(cloud: &Cloud, alias: &str, environment: &Environment, bucket: &str) -> Vec<Check> {
     let check = |what: &str, state, text: String| Check { name: format!("{alias} {what}"), state, text };
-    let clients = match cloud.engine.connector().connect(environment).await {
+    let clients = match cloud.engine.connector().connect(&environment.into()).await {
         Ok(clients) => clients,
         Err(error) => return vec![check("credentials", State::Bad, error.message)],
     };
     let mut checks = Vec::new();
     match clients.identity.caller().await {
-        Ok(caller) if caller.account == environment.account => {
+        Ok(caller) if caller.account == environment.account.as_str() => {
             checks.push(check("credentials", State::Good, caller.arn));
         }
         Ok(caller) => {
@@ -143,9 +147,8 @@ async fn look(cloud: &Cloud, alias: &str, environment: &Environment) -> Vec<Chec
         }
         Err(error) => return vec![check("credentials", State::Bad, error.message)],
     }
-    let bucket = bucket_name(environment);
-    checks.push(match clients.objects.bucket_exists(&bucket).await {
-        Ok(true) => check("bootstrap", State::Good, bucket),
+    checks.push(match clients.objects.bucket_exists(bucket).await {
+        Ok(true) => check("bootstrap", State::Good, bucket.to_owned()),
         Ok(false) => check("bootstrap", State::Odd, format!("no bucket {bucket}: run `{} bootstrap`", invocation())),
         Err(error) => check("bootstrap", State::Odd, error.message),
     });

@@ -102,7 +102,7 @@ fn a_name_that_is_taken() {
         "/our/data",
         &[
             ("at", "resource(tools, \"Data\""),
-            ("help", "import it, delete it, or give this one another name"),
+            ("help", "take it over with --import-existing-resources"),
             ("run", "testapp import Tools Tools/Data:LogGroupName=/our/data --context case=group"),
         ],
     );

@@ -331,6 +331,7 @@ impl Service {
             imports.insert(import.logical_id.clone(), id);
         }
         if change_set.import_existing {
+            let mut unretained = Vec::new();
             for (name, definition) in &template.resources {
                 let schema = xacct_schema::resource_type(&definition.resource_type);
                 let given = schema.and_then(|schema| checks::given_name(stack, name, schema, &definition.properties));
@@ -341,9 +342,20 @@ impl Service {
                             && it.environment.account == stack.environment.account
                     })
                 });
-                if let Some(id) = outside {
-                    imports.insert(name.clone(), id);
+                let Some(id) = outside else { continue };
+                if !matches!(definition.deletion_policy.as_deref(), Some("Retain" | "RetainExceptOnCreate")) {
+                    unretained.push(name.as_str());
                 }
+                imports.insert(name.clone(), id);
+            }
+            if !unretained.is_empty() {
+                let reason = format!(
+                    "CloudFormation is attempting to import some resources because they already exist in your account. The resources \
+                     must have the DeletionPolicy attribute set to 'Retain' or 'RetainExceptOnCreate' in the template for successful \
+                     import. The affected resources are {}",
+                    unretained.join(", ")
+                );
+                return Err(reason.into());
             }
         }
         Ok(imports)

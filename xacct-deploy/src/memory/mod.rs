@@ -203,6 +203,15 @@ impl World {
         })
     }
 
+    /// The names of the change sets of a stack that were made and neither executed nor deleted.
+    pub fn open_change_sets(&self, environment: &Environment, stack: &str) -> Vec<String> {
+        self.with(|service| {
+            let change_sets = service.state.find(environment, stack).into_iter().flat_map(|it| &it.change_sets);
+            let open = change_sets.filter(|it| !it.execution_status.as_str().starts_with("EXECUTE_"));
+            open.map(|it| it.name.clone()).collect()
+        })
+    }
+
     /// What `Fn::GetAtt` returns for a stack's resource, secrets in clear as long as this world lives: for tests that look for a secret where it
     /// must not be.
     pub fn attribute(&self, environment: &Environment, stack: &str, logical_id: &str, name: &str) -> Option<String> {

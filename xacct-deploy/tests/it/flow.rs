@@ -120,21 +120,41 @@ async fn a_dry_run_shows_change_sets_and_what_cannot_be_known_yet() {
     assert!(picture(&world).await.is_empty(), "a dry run leaves nothing behind");
 }
 
+/// A producer with a secret as output, and a consumer that takes it as a NoEcho parameter.
+fn secret(delay: u32) -> Assembly {
+    let mut assembly = two(delay);
+    assembly.stacks[0].template["Resources"]["User"] = json!({"Type": "AWS::IAM::User"});
+    assembly.stacks[0].template["Resources"]["Key"] =
+        json!({"Type": "AWS::IAM::AccessKey", "Properties": {"UserName": {"Ref": "User"}, "Serial": delay}});
+    assembly.stacks[0].template["Outputs"]["TopicName"]["Value"] = json!({"Fn::GetAtt": ["Key", "SecretAccessKey"]});
+    assembly.stacks[1].template["Parameters"]["FromBase"]["NoEcho"] = json!(true);
+    assembly
+}
+
 #[tokio::test(start_paused = true)]
-async fn bootstrap_makes_a_bucket_once() {
+async fn a_secret_from_another_stack_counts_as_changed_only_when_that_stack_was() {
     let world = World::new();
     let engine = engine(&world, Arc::new(MemoryStore::default()));
-    let environments = BTreeSet::from([home("111111111111")]);
-    let bootstrap = || engine.bootstrap(&environments, StackOptions::default(), RunOptions::default());
-    let (run, events) = bootstrap();
-    let summary = play(run, events).await.result.unwrap();
-    assert!(summary.stacks.values().all(|it| matches!(it, Outcome::Deployed { created: true, .. })), "{summary:?}");
-    let environment = Environment::from(&home("111111111111"));
-    let bucket = asset::bucket_name(&environment);
-    assert!(world.clients(&environment).objects.bucket_exists(&bucket).await.unwrap());
-    let (run, events) = bootstrap();
-    let summary = play(run, events).await.result.unwrap();
-    assert!(summary.stacks.values().all(|it| matches!(it, Outcome::Unchanged { .. })), "{summary:?}");
+    let all = Selection::default();
+    assert!(deploy(&engine, &secret(1), &all).await.result.unwrap().is_success());
+    world.forget_calls();
+    let played = deploy(&engine, &secret(1), &all).await;
+    assert!(matches!(played.outcome_of("Middle"), Outcome::Unchanged { .. }), "{:?}", played.result);
+    assert_eq!((world.count_for("Base"), world.count_for("Middle")), (1, 1));
+    assert!(engine.plan(&secret(1), &all).await.unwrap().is_empty());
+
+    // Alone, it asks for the outputs of the other stack, and then knows too.
+    let played = deploy(&engine, &secret(1), &only("Middle")).await;
+    assert!(matches!(played.outcome_of("Middle"), Outcome::Unchanged { .. }), "{:?}", played.result);
+    // Without the records of the runs before nobody can say: CloudFormation is asked.
+    let forgetful = crate::world::engine(&world, Arc::new(MemoryStore::default()));
+    world.forget_calls();
+    deploy(&forgetful, &secret(1), &all).await;
+    assert_eq!(world.count("CreateChangeSet"), 1);
+
+    // A new key has a new secret, which is handed over.
+    let played = deploy(&engine, &secret(2), &all).await;
+    assert!(matches!(played.outcome_of("Middle"), Outcome::Deployed { created: false, .. }), "{:?}", played.result);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,6 +174,34 @@ async fn a_stopped_update_is_rolled_back_on_demand() {
     let played = play(run, events).await;
     assert_eq!(*played.outcome_of("Base"), Outcome::RolledBack { status: "UPDATE_ROLLBACK_COMPLETE".into() });
     assert!(engine.plan(&two(1), &all).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_destroy_has_kept_is_taken_over_on_demand() {
+    let world = World::new();
+    let engine = engine(&world, Arc::new(MemoryStore::default()));
+    let mut assembly = two(1);
+    assembly.stacks[0].template["Resources"]["Kept"] = json!({
+        "Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": {"BucketName": "artifacts"}
+    });
+    let all = Selection::default();
+    assert!(deploy(&engine, &assembly, &all).await.result.unwrap().is_success());
+    let (run, events) = engine.destroy(&assembly, &all, DestroyOptions::default(), RunOptions::default());
+    let gone = play(run, events).await;
+    assert_eq!(*gone.outcome_of("Base"), Outcome::Deleted { retained: vec!["Kept".into()] });
+
+    let refused = deploy(&engine, &assembly, &all).await;
+    let Outcome::Failed { causes, .. } = refused.outcome_of("Base") else { panic!("{:?}", refused.result) };
+    assert_eq!((causes[0].kind, causes[0].logical_id.as_deref()), (CauseKind::NameTaken, Some("Kept")));
+    assert!(causes[0].help.as_ref().unwrap().contains("--import-existing-resources"), "{causes:?}");
+
+    let mut options = StackOptions::default();
+    options.import_existing = true;
+    let (run, events) = engine.deploy(&assembly, &all, options, RunOptions::default());
+    let played = play(run, events).await;
+    assert!(played.told().contains(&"Kept IMPORT_COMPLETE".to_owned()), "{:?}", played.told());
+    assert!(played.result.unwrap().is_success());
+    assert!(engine.plan(&assembly, &all).await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

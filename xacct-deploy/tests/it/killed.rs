@@ -158,14 +158,20 @@ async fn a_destroy_killed_at_every_moment() {
 /// Kills a run at every moment, runs it again, and compares. The number of moments.
 async fn check(scenario: Scenario) -> usize {
     let (world, store) = scenario.prepare().await;
+    let before = stacks(&world).await;
     finish(&engine(&world, Arc::new(store)), scenario.verb()).await.result.unwrap();
-    let (expected, expected_beginnings) = (picture(&world).await, beginnings(&world).await);
+    let (expected, expected_beginnings) = (picture(&world).await, beginnings(&world, &before).await);
+    assert!(
+        !expected_beginnings.is_empty() && expected_beginnings.values().all(|it| *it == 1),
+        "{expected_beginnings:?}"
+    );
     let (calls, writes) = moments(scenario).await;
     let at_calls = (1..=calls).flat_map(|n| [Moment::BeforeCall(n), Moment::AfterCall(n)]);
     let at_writes = (1..=writes).flat_map(|n| [Moment::BeforeSave(n), Moment::AfterSave(n)]);
     let all: Vec<Moment> = at_calls.chain(at_writes).collect();
     for (number, moment) in all.iter().enumerate() {
         let (world, store) = scenario.prepare().await;
+        let before = stacks(&world).await;
         let died = run_until(&world, &store, scenario.verb(), *moment).await;
         assert!(died, "{scenario:?} {moment:?} never came");
         let unfinished = open_operations(&store);
@@ -176,7 +182,7 @@ async fn check(scenario: Scenario) -> usize {
         let summary = again.result.unwrap();
         assert_eq!(summary.is_success(), !scenario.fails(), "{scenario:?} {moment:?}: {summary:?}");
         assert_eq!(picture(&world).await, expected, "{scenario:?} {moment:?}");
-        let mut found = beginnings(&world).await;
+        let mut found = beginnings(&world, &before).await;
         if scenario == Scenario::FailingUpdate && !unfinished.contains(&"Middle".to_owned()) {
             // If the first run saw the failure and told it, the second tries anew, as it should.
             found.entry("Middle UPDATE_IN_PROGRESS".to_owned()).and_modify(|it| *it = 1.min(*it));

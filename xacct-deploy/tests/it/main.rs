@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the message")]
 
+mod bootstrap;
 mod double;
 mod flow;
+mod gotchas;
 mod interruption;
 mod killed;
 mod operations;

@@ -39,8 +39,12 @@ async fn a_hundred_stacks_beside_a_chain_of_ten_take_the_time_of_the_chain() {
         let account = ["111111111111", "222222222222", "333333333333"][number % 3];
         assembly.stacks.insert(0, queue_stack(&format!("Single{number}"), account, &[], 1));
     }
-    let (_, together) = deploy(&World::new(), &assembly, 110).await;
+    let world = World::new();
+    let (_, together) = deploy(&world, &assembly, 110).await;
     assert_eq!(together, alone);
+    for operation in ["CreateChangeSet", "ExecuteChangeSet"] {
+        assert_eq!(world.count(operation), 110, "{operation}");
+    }
     // With 20 places, 100 stacks take at least 5 rounds in 19 of them while the chain goes on in one: still the chain's time.
     let (_, limited) = deploy(&World::new(), &assembly, 20).await;
     assert_eq!(limited, alone);

@@ -154,15 +154,15 @@ async fn a_stack_that_may_hold_resources_is_never_deleted_unasked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_paused_stack_goes_on_with_rollback_disabled() {
-    let stage = Stage::new();
-    stage
-        .double
-        .on("DescribeStacks", [stack("UPDATE_FAILED").into(), stack("UPDATE_COMPLETE").into()])
-        .goes_well("UPDATE");
-    let played = stage.deploy(&app(), options(|it| it.no_rollback = true)).await;
-    assert!(matches!(played.outcome(), Outcome::Deployed { created: false, .. }));
-    let called = stage.double.called();
-    assert!(called.contains(&"ExecuteChangeSet disable_rollback=Some(true)".to_owned()), "{called:?}");
+    for status in ["CREATE_FAILED", "UPDATE_FAILED"] {
+        let stage = Stage::new();
+        stage.double.on("DescribeStacks", [stack(status).into(), stack("UPDATE_COMPLETE").into()]).goes_well("UPDATE");
+        let played = stage.deploy(&app(), options(|it| it.no_rollback = true)).await;
+        assert!(matches!(played.outcome(), Outcome::Deployed { created: false, .. }), "{status}");
+        let called = stage.double.called();
+        assert!(called.iter().any(|it| it.starts_with("CreateChangeSet Update ")), "{called:?}");
+        assert!(called.contains(&"ExecuteChangeSet disable_rollback=Some(true)".to_owned()), "{called:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

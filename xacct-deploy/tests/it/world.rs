@@ -1,6 +1,6 @@
 //! Apps for the in-memory CloudFormation, and what their world looks like afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -118,27 +118,38 @@ pub(crate) async fn picture(world: &World) -> BTreeMap<String, Value> {
     picture
 }
 
-/// How often an operation began on each stack that is there, by name and status.
-pub(crate) async fn beginnings(world: &World) -> BTreeMap<String, usize> {
-    let mut found = BTreeMap::new();
+/// The stacks that are there, with their accounts and ARNs.
+pub(crate) async fn stacks(world: &World) -> BTreeSet<(&'static str, String)> {
+    let mut found = BTreeSet::new();
     for account in [ONE, TWO, THREE] {
         let service = world.clients(&Environment::from(&home(account))).cloudformation;
-        for stack in service.describe_stacks(None).await.unwrap().items {
-            let mut next: Option<String> = None;
-            loop {
-                let page = service.describe_stack_events(&stack.id, next.as_deref()).await.unwrap();
-                for event in page.items.iter().filter(|it| it.is_stack()) {
-                    if matches!(
-                        event.status.as_str(),
-                        "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "DELETE_IN_PROGRESS"
-                    ) {
-                        *found.entry(format!("{} {}", stack.name, event.status)).or_default() += 1;
-                    }
-                }
-                match page.next_token {
-                    Some(token) => next = Some(token),
-                    None => break,
-                }
+        found.extend(service.describe_stacks(None).await.unwrap().items.into_iter().map(|it| (account, it.id)));
+    }
+    found
+}
+
+/// How often an operation began on each stack that is there, or was before, by name and status; and the change sets that are left over.
+pub(crate) async fn beginnings(world: &World, before: &BTreeSet<(&'static str, String)>) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    let all: BTreeSet<_> = stacks(world).await.union(before).cloned().collect();
+    for (account, id) in all {
+        let environment = Environment::from(&home(account));
+        let service = world.clients(&environment).cloudformation;
+        let stack = service.describe_stack(&id).await.unwrap();
+        let open = world.open_change_sets(&environment, &stack.name).len();
+        if open > 0 {
+            found.insert(format!("{} change sets", stack.name), open);
+        }
+        let mut next: Option<String> = None;
+        loop {
+            let page = service.describe_stack_events(&id, next.as_deref()).await.unwrap();
+            let begun = ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"];
+            for event in page.items.iter().filter(|it| it.is_stack() && begun.contains(&it.status.as_str())) {
+                *found.entry(format!("{} {}", stack.name, event.status)).or_default() += 1;
+            }
+            match page.next_token {
+                Some(token) => next = Some(token),
+                None => break,
             }
         }
     }

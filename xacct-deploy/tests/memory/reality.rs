@@ -84,7 +84,11 @@ async fn a_creation_can_take_over_what_has_the_name() {
     let template = resources(json!({"A": topic("a"), "B": bucket(Some("RetainExceptOnCreate"))}));
     let refused = place.refusal(request("Prod", &template)).await;
     assert!(refused.contains("ResourceExistenceCheck"), "{refused}");
-    let stack = place.deploy(request("Prod", &template).with(|it| it.import_existing_resources = true)).await;
+    let take_over = |template| request("Prod", template).with(|it| it.import_existing_resources = true);
+    let deleted_with_its_stack = resources(json!({"A": topic("a"), "B": bucket(None)}));
+    let refused = place.refusal(take_over(&deleted_with_its_stack)).await;
+    assert!(refused.contains("must have the DeletionPolicy attribute set to 'Retain'"), "{refused}");
+    let stack = place.deploy(take_over(&template)).await;
     assert_eq!(stack.status.as_str(), "CREATE_COMPLETE");
     assert_eq!(place.resources("Prod").await["B"], ("old".to_owned(), "IMPORT_COMPLETE".to_owned()));
 }
