@@ -1,7 +1,9 @@
 //! What a deploy would do, for somebody who has to agree to it.
 
+mod security;
+
 use xacct_deploy::plan::{Plan, StackAction, StackPlan};
-use xacct_deploy::{ChangeKind, Effect, PropertyDiff, ResourceDiff, SecurityChange};
+use xacct_deploy::{ChangeKind, Effect, PropertyDiff, ResourceDiff};
 
 use crate::terminal::Style;
 use crate::verbs::count;
@@ -158,24 +160,28 @@ fn stack_diff(stack: &StackPlan, style: &Style) -> Vec<String> {
     }
     if !stack.security.is_empty() || !stack.replaced_principals.is_empty() {
         lines.push("  Security".to_owned());
-        lines.extend(stack.security.iter().flat_map(|it| security(stack, it, style)));
+        lines.extend(security::lines(stack, style));
         for principal in &stack.replaced_principals {
             let name = principal.name.as_ref().unwrap_or(&principal.logical_id);
+            let text = match &principal.new_name {
+                Some(new) => format!("⚠ {name} is replaced by {new}: policies that name it no longer name anybody"),
+                None => {
+                    format!("⚠ {name} is replaced: policies keep naming the old one until they are written again")
+                }
+            };
             let by = if principal.named_by.is_empty() {
                 String::new()
             } else {
                 format!("; policies in {} name it", principal.named_by.join(", "))
             };
-            let text =
-                format!("⚠ {name} is replaced: policies keep naming the old one until they are written again{by}");
-            lines.push(format!("    {}", style.red(&text)));
+            lines.push(format!("    {}", style.red(&format!("{text}{by}"))));
         }
     }
     if !stack.resources.is_empty() {
         lines.push("  Resources".to_owned());
         lines.extend(stack.resources.iter().flat_map(|it| resource(stack, it, style)));
     }
-    for section in ["Parameters", "Mappings", "Conditions", "Rules", "Outputs", "Metadata"] {
+    for section in ["Template", "Parameters", "Mappings", "Conditions", "Rules", "Outputs", "Metadata"] {
         let entries: Vec<_> = stack.entries.iter().filter(|it| it.section == section).collect();
         if entries.is_empty() {
             continue;
@@ -198,40 +204,6 @@ fn stack_diff(stack: &StackPlan, style: &Style) -> Vec<String> {
         lines.push(format!("    {}", style.dim(&text)));
     }
     lines
-}
-
-fn security(stack: &StackPlan, change: &SecurityChange, style: &Style) -> Vec<String> {
-    let arrow = if change.broadens { style.yellow("↑") } else { style.green("↓") };
-    let path = change.path.as_deref().unwrap_or(&change.logical_id);
-    let path = path.strip_prefix(stack.display_name.as_str()).and_then(|it| it.strip_prefix('/')).unwrap_or(path);
-    let path = path.strip_suffix("/Resource").unwrap_or(path);
-    let sign = if change.added { "+" } else { "-" };
-    let mut text = format!("{sign}{} {}", change.effect.to_lowercase(), change.actions.join(", "));
-    if let Some(resource) = &change.resource {
-        text.push_str(&format!(" on {}", readable(resource)));
-    }
-    if let Some(principal) = &change.principal {
-        text.push_str(&format!(" → {}", readable(principal)));
-    }
-    if let Some(condition) = &change.condition {
-        text.push_str(&format!(" if {condition}"));
-    }
-    let mut lines =
-        vec![format!("    {arrow} {path}  {}", shortened(&text, style.width.saturating_sub(8 + path.chars().count())))];
-    if let Some(other) = change.other_account.as_ref().filter(|_| change.broadens) {
-        let text = format!("⚠ NEW cross-account edge {other} → {}", stack.environment.account);
-        lines.push(format!("      {}", style.yellow(&text)));
-    }
-    lines
-}
-
-/// An ARN without what everybody knows: `222222222222:role/build`.
-fn readable(text: &str) -> String {
-    let mut parts = text.splitn(6, ':');
-    match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some("arn"), Some(_), Some("iam"), Some(_), Some(account), Some(resource)) => format!("{account}:{resource}"),
-        _ => text.to_owned(),
-    }
 }
 
 fn resource(stack: &StackPlan, resource: &ResourceDiff, style: &Style) -> Vec<String> {
@@ -283,15 +255,14 @@ fn change_line(
     style: &Style,
 ) -> String {
     let room = style.width.saturating_sub(name.chars().count() + 16) / 2;
-    let text = |it: &serde_json::Value| {
-        let text = it.as_str().map_or_else(|| it.to_string(), str::to_owned);
-        shortened(&text, room.max(24))
-    };
+    let text = |it: &serde_json::Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
+    let cut = |it: &serde_json::Value| shortened(&text(it), room * 2);
     match (before, after) {
-        (None, Some(after)) => format!("    {} {name}: {}", style.green("+"), text(after)),
-        (Some(before), None) => format!("    {} {name}: {}", style.red("-"), text(before)),
+        (None, Some(after)) => format!("    {} {name}: {}", style.green("+"), cut(after)),
+        (Some(before), None) => format!("    {} {name}: {}", style.red("-"), cut(before)),
         (Some(before), Some(after)) => {
-            format!("    {} {name}: {} → {}", style.yellow("~"), text(before), text(after))
+            let (before, after) = shortened_pair(&text(before), &text(after), room);
+            format!("    {} {name}: {before} → {after}", style.yellow("~"))
         }
         (None, None) => format!("    {} {name}", style.yellow("~")),
     }
@@ -304,4 +275,54 @@ pub(crate) fn shortened(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(width - 1).chain(['…']).collect()
+}
+
+/// How much of what two texts share is shown on each side of what they do not.
+const CONTEXT: usize = 11;
+
+/// Two texts that are cut where they get too long, so that the difference stays: `…project/a-build`, `…project/b-build`.
+fn shortened_pair(a: &str, b: &str, width: usize) -> (String, String) {
+    let width = width.max(24);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().max(b.len()) <= width {
+        return (a.iter().collect(), b.iter().collect());
+    }
+    let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let rest = a.len().min(b.len()) - same;
+    let same_end = a.iter().rev().zip(b.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    let from = same.saturating_sub(CONTEXT);
+    let cut = |text: &[char]| {
+        let to = (text.len() - same_end + CONTEXT).min(text.len());
+        let start = if from > 1 { "…" } else { "" };
+        let piece: String = text[if from > 1 { from } else { 0 }..to].iter().collect();
+        let end = if to < text.len() { "…" } else { "" };
+        shortened(&format!("{start}{piece}{end}"), width)
+    };
+    (cut(&a), cut(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_not_cut_away() {
+        let check = |a: &str, b: &str, expected: (&str, &str)| {
+            let (a, b) = shortened_pair(a, b, 40);
+            assert_eq!((a.as_str(), b.as_str()), expected);
+        };
+        check("main", "release", ("main", "release"));
+        check(
+            "arn:aws:codebuild:eu-west-1:111111111111:project/network-apply-dev",
+            "arn:aws:codebuild:eu-west-1:111111111111:project/net2-apply-dev",
+            ("…project/network-apply-dev", "…project/net2-apply-dev"),
+        );
+        check(
+            "a text of which the middle alone is new, with a long end that does not matter",
+            "a text of which the center alone is new, with a long end that does not matter",
+            ("… which the middle alone is n…", "… which the center alone is n…"),
+        );
+        let long = "x".repeat(100);
+        check("", &long, ("", &format!("{}…", "x".repeat(39))));
+    }
 }

@@ -166,6 +166,9 @@ pub(crate) struct Style {
     pub(crate) width: usize,
 }
 
+/// A width that nothing exceeds.
+const UNCUT: usize = 100_000;
+
 impl Style {
     fn new(when: ColorWhen, is_terminal: bool, is_dumb: bool, width: usize) -> Self {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|it| !it.is_empty());
@@ -181,7 +184,12 @@ impl Style {
 
     /// The same, with room for everything if that is wanted.
     pub(crate) fn unless_cut(self, everything: bool) -> Self {
-        if everything { Self { width: 100_000, ..self } } else { self }
+        if everything { Self { width: UNCUT, ..self } } else { self }
+    }
+
+    /// Whether everything is to be shown.
+    pub(crate) fn is_uncut(&self) -> bool {
+        self.width >= UNCUT
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
