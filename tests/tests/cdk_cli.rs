@@ -71,15 +71,76 @@ fn sees_no_difference_to_what_ours_deployed() {
     }
 }
 
-/// Not the tools stack: CDK writes its template anew, longer than a call takes, and then asks for a bootstrap of its own.
 #[test]
 fn deploys_our_assembly_and_ours_finds_nothing_to_do() {
     let Some((cdk, emulator)) = demanded(Cdk::new().and_then(|cdk| Ok((cdk, ministack()?)))) else { return };
     let program = bootstrapped(&emulator);
     program.run(&["synth"]).expect_success();
-    cdk.deploy(&program, &emulator, "222222222222", "Production");
-    let ours = program.run(&["deploy", "--yes", "Production"]).expect_success();
+    let assembly = Assembly::read(&program.folder().join("cdk.out")).unwrap();
+    let names: Vec<&str> = assembly.stacks.iter().map(|it| it.display_name.as_str()).collect();
+    assert_eq!(names, ["Production", "Tools"]);
+    for stack in &assembly.stacks {
+        cdk.deploy(&program, &emulator, stack.environment.account.as_str(), &stack.display_name);
+    }
+    let diff = program.run(&["diff", "--exit-code"]).expect_success();
+    assert_eq!(diff.stdout.matches("no changes").count(), 2, "{}", diff.text());
+    let ours = program.run(&["deploy", "--yes"]).expect_success();
     assert!(ours.text().contains("no changes"), "{}", ours.text());
+}
+
+#[test]
+fn deploys_with_the_roles_of_our_bootstrap_and_leaves_it_alone() {
+    let Some((cdk, emulator)) = demanded(Cdk::new().and_then(|cdk| Ok((cdk, ministack()?)))) else { return };
+    let program = with_roles(&emulator);
+    program.run(&["synth"]).expect_success();
+    program.run(&["bootstrap", "--yes", "--trust", "111111111111"]).expect_success();
+    let again = program.run(&["bootstrap", "--yes"]).expect_success();
+    assert!(again.text().contains("no changes"), "{}", again.text());
+    for (_, account) in ACCOUNTS {
+        let theirs =
+            cdk.run(&program, &emulator.url, Some(account), &["bootstrap", &format!("aws://{account}/{REGION}")]);
+        assert!(theirs.text().contains("Not overwriting it"), "{}", theirs.text());
+    }
+
+    // Everything by our roles, first with CDK's CLI, then with our own.
+    let assembly = Assembly::read(&program.folder().join("cdk.out")).unwrap();
+    for stack in &assembly.stacks {
+        assert!(stack.bootstrap.deploy_role.as_ref().is_some_and(|it| it.contains("cdk-hnb659fds-deploy-role")));
+        // Tools is trusted by both accounts.
+        cdk.deploy(&program, &emulator, "111111111111", &stack.display_name);
+    }
+    let diff = program.run(&["diff", "--exit-code"]).expect_success();
+    assert_eq!(diff.stdout.matches("no changes").count(), 2, "{}", diff.text());
+
+    // What is kept is taken over. Not in Tools: MiniStack's validation takes the name of its bucket for taken, import or not.
+    program.run(&["destroy", "--yes"]).expect_success();
+    let again = program.run(&["deploy", "--yes", "--import-existing-resources", "Production"]).expect_success();
+    assert!(again.text().contains("IMPORT_COMPLETE  AWS::Logs::LogGroup"), "{}", again.text());
+}
+
+#[test]
+fn its_bootstrap_is_accepted_and_used() {
+    let Some((cdk, emulator)) = demanded(Cdk::new().and_then(|cdk| Ok((cdk, ministack()?)))) else { return };
+    let program = with_roles(&emulator);
+    program.run(&["synth"]).expect_success();
+    for (_, account) in ACCOUNTS {
+        let policy = "arn:aws:iam::aws:policy/AdministratorAccess";
+        let place = format!("aws://{account}/{REGION}");
+        let arguments = ["bootstrap", &place, "--cloudformation-execution-policies", policy];
+        cdk.run(&program, &emulator.url, Some(account), &arguments).expect_success();
+    }
+    let ours = program.run(&["bootstrap", "--yes"]).expect_success();
+    assert!(ours.text().contains("2 accepted as it is"), "{}", ours.text());
+    program.run(&["deploy", "--yes"]).expect_success();
+}
+
+/// The main app, deployed with the roles of the accounts' bootstraps.
+fn with_roles(emulator: &Emulator) -> Program {
+    let program = Program::app(&emulator.url, &ACCOUNTS, REGION);
+    let file = program.folder().join("xacct.toml");
+    let settings = fs::read_to_string(&file).unwrap();
+    fs::write(file, settings.replace("\nprofile", "\nrole = \"cdk-bootstrap\"\nprofile")).unwrap();
+    program
 }
 
 fn bootstrapped(emulator: &Emulator) -> Program {

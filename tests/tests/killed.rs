@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails loudly")]
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -26,17 +27,22 @@ fn at_any_call_a_killed_run_is_resumed() {
     let points = world.points();
     drop(world);
     assert!(points.len() >= 20, "only {} points", points.len());
+    // A run that ends before its point has not been killed.
+    let deaths = AtomicUsize::new(0);
     thread::scope(|scope| {
         for lane in 0..LANES {
             let mine: Vec<Point> = points.iter().skip(lane).step_by(LANES).copied().collect();
+            let deaths = &deaths;
             scope.spawn(move || {
                 let world = World::new().unwrap();
                 for point in mine {
-                    world.die_and_resume(point);
+                    deaths.fetch_add(usize::from(world.die_and_resume(point)), Ordering::Relaxed);
                 }
             });
         }
     });
+    let deaths = deaths.into_inner();
+    assert!(deaths >= 20 && deaths * 10 >= points.len() * 9, "only {deaths} deaths at {} points", points.len());
 }
 
 /// Where a run dies: at which call of which command.
@@ -85,11 +91,14 @@ impl World {
         points
     }
 
-    fn die_and_resume(&self, point: Point) {
+    /// Whether the run was killed at the point.
+    fn die_and_resume(&self, point: Point) -> bool {
+        let mut is_dead = false;
         for (index, (name, arguments)) in COMMANDS.into_iter().enumerate() {
             let mut died_at = None;
             if index == point.command {
                 died_at = self.die(arguments, point);
+                is_dead = died_at.is_some();
             }
             let context = format!("killed at {point:?}, {died_at:?}; then {name}");
             let run: Run = self.program.run(arguments);
@@ -97,6 +106,7 @@ impl World {
             self.check(name, &context);
         }
         sample::forget_assets(&self.account(TOOLS), TOOLS);
+        is_dead
     }
 
     /// Runs a command until the call, then kills it. The name of the call; none if the command ended before.
