@@ -1,5 +1,7 @@
 //! On a terminal: bars below what is finished, questions, colors. The screen is what a person would see.
 
+use std::process::Stdio;
+
 use crate::screen::Terminal;
 use crate::support::Place;
 
@@ -94,4 +96,28 @@ fn a_terminal_without_abilities_gets_lines() {
     let (code, after) = terminal.ends();
     assert_eq!(code, 0, "{after}");
     assert!(after.contains("CREATE_COMPLETE  AWS::SQS::Queue  Queue"), "{after}");
+}
+
+#[test]
+fn without_a_terminal_every_event_is_a_line_with_its_time() {
+    let place = Place::new();
+    let said = place.run(&["deploy", "--local", "--yes", "-c", "case=slow"]);
+    let events: Vec<&str> = said.err.lines().filter(|it| it.contains("Tools       ")).collect();
+    let events: Vec<&str> = events.into_iter().filter(|it| !it.contains("wave")).collect();
+    // Its beginning, 16 resources, the stack itself, and its end.
+    assert_eq!(events.len(), 19, "{}", said.err);
+    for line in events {
+        let time: Vec<&str> = line.split(' ').next().unwrap().split(':').collect();
+        assert!(time.len() == 3 && time.iter().all(|it| it.len() == 2 && it.parse::<u8>().is_ok()), "{line}");
+        assert!(!line.contains('\r') && !line.contains('\x1b') && !line.contains('█'), "{line:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_does_not_stop_a_deployment() {
+    let place = Place::new();
+    let mut child = place.command(&["deploy", "--local", "--yes"]).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(place.run(&["status", "--local"]).out.matches("CREATE_COMPLETE").count(), 2);
 }
