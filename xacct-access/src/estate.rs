@@ -111,6 +111,8 @@ pub struct Estate<'a> {
     /// What the organization says over the accounts.
     pub organization: Organization,
     known: Known<'a>,
+    /// The aliases of each key that has any.
+    aliases: BTreeMap<Site, Vec<Text>>,
 }
 
 /// What references stand for.
@@ -168,8 +170,10 @@ impl<'a> Estate<'a> {
             bad: Vec::new(),
             organization: Organization::default(),
             known,
+            aliases: BTreeMap::new(),
         };
         estate.read_resources();
+        estate.read_aliases();
         estate.read_policies();
         estate
     }
@@ -243,19 +247,24 @@ impl<'a> Estate<'a> {
     /// The aliases of a key, such as `alias/artifacts`.
     #[must_use]
     pub fn aliases(&self, key: &Resource) -> Vec<Text> {
-        let mut aliases = Vec::new();
+        self.aliases.get(&key.site).cloned().unwrap_or_default()
+    }
+
+    fn read_aliases(&mut self) {
+        let mut aliases: BTreeMap<Site, Vec<Text>> = BTreeMap::new();
         for (site, kind, properties) in self.defined() {
             if kind != "AWS::KMS::Alias" {
                 continue;
             }
-            let target = self.text(&site.stack, &properties["TargetKeyId"]);
-            let key_id = key.arn.arn_part(5).map(|it| it.to_string());
-            let matches = target.is_some_and(|it| it == key.arn || key_id == Some(format!("key/{it}")));
-            if matches {
-                aliases.extend(self.text(&site.stack, &properties["AliasName"]));
+            let text = |property: &str| self.text(&site.stack, &properties[property]);
+            let (Some(target), Some(name)) = (text("TargetKeyId"), text("AliasName")) else { continue };
+            let id = format!("key/{target}");
+            let is_meant = |arn: &Text| *arn == target || arn.arn_part(5).is_some_and(|it| it.to_string() == id);
+            for key in self.resources.iter().filter(|it| it.kind == "AWS::KMS::Key" && is_meant(&it.arn)) {
+                aliases.entry(key.site.clone()).or_default().push(name.clone());
             }
         }
-        aliases
+        self.aliases = aliases;
     }
 
     fn read_resources(&mut self) {

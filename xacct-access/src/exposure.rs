@@ -2,6 +2,8 @@
 //!
 //! "May be allowed" is what is asked here, where goals ask "is allowed": what cannot be ruled out is listed.
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 
 use crate::decision::Verdict;
@@ -105,7 +107,7 @@ struct Candidate<'e> {
     principal: Principal,
     identity: Vec<&'e Policy>,
     boundary: Option<&'e Policy>,
-    everything: Option<Policy>,
+    everything: Option<&'static Policy>,
     context: Context,
 }
 
@@ -150,7 +152,7 @@ impl Candidate<'_> {
             .owned_by(resource.account.as_str())
             .in_context(context);
         let mut identity = self.identity.clone();
-        identity.extend(&self.everything);
+        identity.extend(self.everything);
         let policies = Policies {
             identity,
             boundary: self.boundary,
@@ -330,14 +332,19 @@ fn outsider<'e>(resource: &Resource, account: &str, name: &str, how: &str) -> Ca
     Candidate { name: name.to_owned(), ..named(&arn, how.to_owned()) }
 }
 
-fn named<'e>(arn: &Text, how: String) -> Candidate<'e> {
+/// What somebody's account may have given them, at most.
+static EVERYTHING: LazyLock<Option<Policy>> = LazyLock::new(|| {
     let everything = serde_json::json!({
         "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" }
     });
+    Policy::from_value(PolicyKind::Identity, "whatever its account gives it", &everything).ok()
+});
+
+fn named<'e>(arn: &Text, how: String) -> Candidate<'e> {
     let is_user = arn.arn_part(5).is_some_and(|it| it.starts_with("user/"));
     let principal = if is_user { Principal::user(arn.clone()) } else { Principal::role(arn.clone()) };
     Candidate {
-        everything: Policy::from_value(PolicyKind::Identity, "whatever its account gives it", &everything).ok(),
+        everything: EVERYTHING.as_ref(),
         ..Candidate::new(arn.to_string(), how, Some(Who::Identity(arn.clone())), principal)
     }
 }

@@ -78,9 +78,29 @@ pub(crate) fn property(pointer: &str) -> String {
     path
 }
 
-/// Whether a pattern with `*` and `?` matches a text, upper and lower case alike.
+/// Whether a pattern with `*` and `?` matches a text, upper and lower case of ASCII alike. In the text they are characters like
+/// any other, which only a wildcard takes.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
-    may_meet(&pattern.to_lowercase(), &text.to_lowercase().replace(['*', '?'], " "))
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    // Where to go on if what follows the last star does not match: the star takes one character more.
+    let mut retry = None;
+    loop {
+        match (pattern.next(), text.clone().next()) {
+            (Some('*'), _) => retry = Some((pattern.clone(), text.clone())),
+            (Some(a), Some(b)) if a == '?' || a.eq_ignore_ascii_case(&b) => {
+                text.next();
+            }
+            (None, None) => return true,
+            _ => {
+                let Some((after_star, mut taken)) = retry.take() else { return false };
+                if taken.next().is_none() {
+                    return false;
+                }
+                (pattern, text) = (after_star.clone(), taken.clone());
+                retry = Some((after_star, taken));
+            }
+        }
+    }
 }
 
 /// In a pattern, any characters but `/`.
@@ -91,7 +111,29 @@ pub(crate) const PART: char = '\u{2}';
 
 /// Whether there is a text that both patterns match.
 pub(crate) fn may_meet(one: &str, other: &str) -> bool {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    match (arn_parts(one), arn_parts(other)) {
+        // Where no star reaches over a colon, ARNs meet if their parts do.
+        (Some(one), Some(other)) => one.iter().zip(other).all(|(one, other)| parts_may_meet(one, other)),
+        _ => parts_may_meet(one, other),
+    }
+}
+
+/// The six parts of an ARN, if no `*` in the first five could stand for a colon.
+fn arn_parts(text: &str) -> Option<[&str; 6]> {
+    let mut parts = text.splitn(6, ':');
+    let parts = [parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    let fixed = parts[..5].iter().all(|it| !it.contains(['*', '?', SEGMENT]));
+    fixed.then_some(parts)
+}
+
+fn parts_may_meet(one: &str, other: &str) -> bool {
+    let is_wild = |c: char| matches!(c, '*' | '?' | SEGMENT | PART);
+    // Most pairs differ before the first wildcard.
+    let parting = one.chars().zip(other.chars()).find(|(a, b)| a != b || is_wild(*a));
+    if parting.is_some_and(|(a, b)| !is_wild(a) && !is_wild(b)) {
+        return false;
+    }
+    let other: Vec<char> = other.chars().collect();
     let is_star = |c: char| matches!(c, '*' | SEGMENT | PART);
     // Whether a star can stand for what the other pattern has here.
     let takes = |star: char, c: char| star == '*' || c != if star == PART { ':' } else { '/' };
@@ -100,15 +142,17 @@ pub(crate) fn may_meet(one: &str, other: &str) -> bool {
     for (j, b) in other.iter().enumerate() {
         row.push(row[j] && is_star(*b));
     }
-    for &a in &one {
-        let mut next = vec![row[0] && is_star(a)];
+    let mut next = Vec::with_capacity(row.len());
+    for a in one.chars() {
+        next.clear();
+        next.push(row[0] && is_star(a));
         for (j, &b) in other.iter().enumerate() {
             let single = row[j] && !is_star(a) && !is_star(b) && (a == b || a == '?' || b == '?');
             let first = is_star(a) && (row[j + 1] || next[j] && takes(a, b));
             let second = is_star(b) && (next[j] || row[j + 1] && takes(b, a));
             next.push(single || first || second);
         }
-        row = next;
+        std::mem::swap(&mut row, &mut next);
     }
     row[other.len()]
 }
@@ -152,5 +196,30 @@ impl<'s, 'a> Survey<'s, 'a> {
     /// The role or user that a principal in a policy names.
     pub(crate) fn identity(&self, arn: &Text) -> Option<&'s Identity> {
         self.estate.identity(arn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_take_what_they_may() {
+        for (pattern, text, matches) in [
+            ("s3:Get*", "s3:getobject", true),
+            ("s3:*Object", "s3:GetObjectAcl", false),
+            ("s3:*Object*", "s3:GetObjectAcl", true),
+            ("*a*b", "xaxbab", true),
+            ("*a*b", "xaxbac", false),
+            ("a?c", "abc", true),
+            ("a?", "a", false),
+            ("*", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("arn:aws:s3:::bucket/key", "arn:aws:s3:::bucket/*", false),
+            ("arn:aws:s3:::bucket/*", "arn:aws:s3:::bucket/*", true),
+        ] {
+            assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
+        }
     }
 }

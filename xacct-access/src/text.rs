@@ -226,15 +226,17 @@ impl From<&Text> for Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One call of the formatter, not one for each character: findings and their keys are made of texts.
+        let mut text = String::with_capacity(self.atoms.len());
         for atom in &self.atoms {
             match (atom.as_char(), atom.as_symbol()) {
-                (Some(c), _) => write!(f, "{c}")?,
-                (_, Some(symbol)) => write!(f, "{symbol}")?,
-                _ if *atom == Atom::STAR => f.write_str("*")?,
-                _ => f.write_str("?")?,
+                (Some(c), _) => text.push(c),
+                (_, Some(symbol)) => text.push_str(&symbol.to_string()),
+                _ if *atom == Atom::STAR => text.push('*'),
+                _ => text.push('?'),
             }
         }
-        Ok(())
+        f.write_str(&text)
     }
 }
 

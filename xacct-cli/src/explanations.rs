@@ -85,6 +85,12 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
     template("circular-dependency", "Resources of a stack need each other."),
     template("conditional-reference", "What a reference is to may not exist, by its condition."),
     explain(
+        "control-policy",
+        "A file with a service or resource control policy cannot be read, or is no policy.",
+        "What the organization forbids counts in every proof, so that a policy cannot just be left out.",
+        "Name the file in xacct.toml, from where that is; the message names the place in the file that AWS would not take.",
+    ),
+    explain(
         "credentials",
         "There are no credentials for an account, they have expired, or they do not work.",
         "The credentials of all accounts are checked before anything is written.",
@@ -115,6 +121,18 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
     ),
     template("enum", "A value is not one of the allowed ones."),
     construct("execution-role", "CloudFormation would act with a role that it cannot have."),
+    explain(
+        "execution-role-place",
+        "The role that CloudFormation is to deploy a stack with is in another account, or in the stack itself.",
+        "CloudFormation takes a role of the stack's own account, and the role must exist before the stack does.",
+        "Make the role in another stack of the same account, one that is deployed before.",
+    ),
+    explain(
+        "execution-role-twice",
+        "A stack is given two roles for CloudFormation to deploy it with.",
+        "CloudFormation works with one role at a time.",
+        "Give the stack one of the two.",
+    ),
     explain(
         "export-in-use",
         "An output is imported by another stack.",

@@ -11,14 +11,12 @@ pub(super) fn check(survey: &Survey<'_, '_>, findings: &mut Findings) {
         dead(seen, findings);
     }
     for seen in survey.of_kind(PolicyKind::Identity).filter(|it| it.allows() && is_about_goals(it)) {
-        let rests_on = survey.proofs.iter().any(|proof| {
-            let mut by = proof.decision.decisive();
-            by.any(|it| {
-                // The policy of a resource is named for it, an inline one for it and its own name.
-                let of = it.policy.strip_prefix(&seen.site.to_string());
-                let same_policy = of.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-                same_policy && it.statement == Some(seen.statement.index())
-            })
+        let (site, index) = (seen.site.to_string(), Some(seen.statement.index()));
+        let rests_on = survey.proofs.iter().flat_map(|it| it.decision.decisive()).any(|it| {
+            // The policy of a resource is named for it, an inline one for it and its own name.
+            let is_of_site =
+                || it.policy.strip_prefix(&site).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            it.statement == index && is_of_site()
         });
         if !rests_on {
             let message = "nothing that the assembly needs rests on this statement";
@@ -52,6 +50,7 @@ fn dead(seen: &Seen<'_>, findings: &mut Findings) {
         .map(|it| {
             it.text().symbols().fold(it.text().to_string(), |text, symbol| text.replace(&symbol.to_string(), "*"))
         })
+        .map(|it| it.to_lowercase())
         .collect();
     for pattern in &seen.statement.actions().patterns {
         let text = pattern.text().to_string();
@@ -59,13 +58,12 @@ fn dead(seen: &Seen<'_>, findings: &mut Findings) {
         if matching.peek().is_none() {
             continue;
         }
+        // An action without kinds of resources works on `*` only.
         let meets = |action: actions::Action| {
-            let mut kinds = action.resources().peekable();
-            // An action without kinds of resources works on `*` only.
-            kinds.peek().is_some()
-                && kinds.any(|kind| {
-                    texts.iter().any(|it| may_meet(&it.to_lowercase(), &kind_pattern(kind.arn()).to_lowercase()))
-                })
+            action.resources().any(|kind| {
+                let kind = kind_pattern(kind.arn()).to_lowercase();
+                texts.iter().any(|it| may_meet(it, &kind))
+            })
         };
         if !matching.any(meets) {
             let works_on: Vec<&str> =
