@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexMap;
 use serde_json::json;
+use xacct_access::exposure::Exposure;
 use xacct_access::report::NOT_CHECKED;
 use xacct_access::rule::Severity;
 use xacct_access::{Finding, Report};
@@ -51,21 +53,35 @@ fn tell(session: &Session<'_>, report: &Report) -> Result<(), Failure> {
         let text = format!("silenced {} {}: {reason}", finding.rule, place_of(finding));
         terminal.data(&style.dim(&text))?;
     }
-    if !report.exposures.is_empty() {
-        terminal.data(&style.bold("Who else gets in"))?;
-    }
-    for it in &report.exposures {
-        let resource = it.path.as_ref().unwrap_or(&it.resource);
-        let resource = resource.strip_suffix("/Resource").unwrap_or(resource);
-        let sure = if it.certain { "" } else { " perhaps" };
-        terminal.data(&format!("  {resource}:{sure} {} may {} ({})", it.who, it.actions.join(", "), it.how))?;
-    }
+    print_exposures(session, report, style)?;
     terminal.data(&summary(session, report, style))?;
     if terminal.verbose {
         terminal.data(&format!("it does not look at: {}", NOT_CHECKED.join(", ")))?;
     }
     if report.findings.iter().any(|it| it.silenced.is_none()) {
         terminal.say(&format!("what a rule means: {} explain RULE", invocation()));
+    }
+    Ok(())
+}
+
+/// Who else gets in: each once, with why, and below it what they get at.
+fn print_exposures(session: &Session<'_>, report: &Report, style: &crate::terminal::Style) -> Result<(), Failure> {
+    let terminal = &session.terminal;
+    let mut by_whom: IndexMap<(&str, &str, bool), Vec<&Exposure>> = IndexMap::new();
+    for it in &report.exposures {
+        by_whom.entry((&it.who, &it.how, it.certain)).or_default().push(it);
+    }
+    if !by_whom.is_empty() {
+        terminal.data(&style.bold("Who else gets in"))?;
+    }
+    for ((who, how, certain), exposures) in by_whom {
+        let perhaps = if certain { "" } else { "perhaps " };
+        terminal.data(&format!("  {perhaps}{who}: {how}"))?;
+        for it in exposures {
+            let resource = it.path.as_ref().unwrap_or(&it.resource);
+            let resource = resource.strip_suffix("/Resource").unwrap_or(resource);
+            terminal.data(&format!("    {resource}  {}", style.dim(&it.actions.join(", "))))?;
+        }
     }
     Ok(())
 }
