@@ -188,7 +188,7 @@ async fn look(clients: &Clients, caller: &Caller, artifact: &StackArtifact) -> R
         Err(error) if error.is_stack_absent() => return Ok(Look { stack: None, template: None }),
         Err(error) => return Err(error),
     };
-    if matches!(stack.status.phase(), Phase::Review | Phase::Gone) {
+    if stack.status.holds_nothing() {
         return Ok(Look { stack: Some(stack), template: None });
     }
     let call = || clients.cloudformation.get_template(&stack.id);

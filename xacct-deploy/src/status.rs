@@ -95,6 +95,11 @@ impl StackStatus {
         }
     }
 
+    /// Whether the stack holds no resources: it was never executed, its creation was undone, or it is deleted.
+    pub fn holds_nothing(&self) -> bool {
+        matches!(self.as_str(), "REVIEW_IN_PROGRESS" | "ROLLBACK_COMPLETE" | "DELETE_COMPLETE")
+    }
+
     /// Whether an operation has reached its end. `REVIEW_IN_PROGRESS` is an end too: nothing runs.
     pub fn is_terminal(&self) -> bool {
         self.phase() != Phase::Busy

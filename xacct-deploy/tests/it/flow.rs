@@ -81,6 +81,12 @@ async fn a_failed_creation_can_be_repeated_with_leave_to_delete() {
     assert_eq!((causes[0].kind, causes[0].logical_id.as_deref()), (CauseKind::NameTaken, Some("Queue")));
     assert_eq!(*played.outcome_of("Middle"), Outcome::HeldBack { because: vec!["Base".into()] });
 
+    // Nothing is left of it: everything is made anew, and nothing can be lost.
+    let plan = engine.plan(&two(1), &all).await.unwrap();
+    assert_eq!(plan.stacks[0].action, StackAction::Recreate);
+    let changes: Vec<ChangeKind> = plan.stacks[0].resources.iter().map(|it| it.change).collect();
+    assert!(!changes.is_empty() && changes.iter().all(|it| *it == ChangeKind::Add), "{changes:?}");
+
     let mut options = StackOptions::default();
     options.recreate_failed = true;
     let (run, events) = engine.deploy(&two(1), &all, options, RunOptions::default());
