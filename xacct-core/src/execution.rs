@@ -3,10 +3,9 @@
 //!
 //! The permissions follow from the stack's template, so stacks are rendered once to learn them, and again with them.
 
-use std::collections::BTreeMap;
 use std::panic::Location;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use xacct_schema::permissions::{Allowance, StackPermissions, Target, of_stack};
 
 use crate::assembly::StackArtifact;
@@ -49,21 +48,9 @@ impl StackArtifact {
     /// updating and deleting its resources needs. Resource types whose needs are not published are not in it:
     /// [`StackArtifact::permissions`] lists them.
     pub fn execution_policy(&self) -> Json {
-        let statements: Vec<Json> = self.permissions().allowances.iter().map(document).collect();
+        let statements: Vec<Json> = self.permissions().allowances.iter().map(Allowance::statement).collect();
         json!({ "Version": "2012-10-17", "Statement": statements })
     }
-}
-
-fn document(allowance: &Allowance) -> Json {
-    let mut statement = json!({ "Effect": "Allow", "Action": allowance.actions, "Resource": allowance.resources });
-    if !allowance.conditions.is_empty() {
-        let mut conditions: BTreeMap<&str, Map<String, Json>> = BTreeMap::new();
-        for ((operator, key), values) in &allowance.conditions {
-            conditions.entry(operator).or_default().insert((*key).to_owned(), json!(values));
-        }
-        statement["Condition"] = json!(conditions);
-    }
-    statement
 }
 
 fn needed(template: &Json, environment: &Environment, stack_name: &str, tagged: bool) -> StackPermissions {

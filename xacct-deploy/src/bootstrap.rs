@@ -2,8 +2,13 @@
 //! our own, unless CDK's bootstrap is there already.
 //!
 //! Everything has the name that CDK's bootstrap gives it, so that CDK's CLI can deploy the same assembly, and `cdk bootstrap` sees a
-//! variant that it does not overwrite. Three things are not CDK's: nobody is an administrator unless that was asked for, a principal
-//! can be trusted and not only a whole account, and there is no repository for images, because an assembly of ours has none.
+//! variant that it does not overwrite. Three things are not CDK's: CloudFormation does not act as an administrator unless that was
+//! asked for, a principal can be trusted and not only a whole account, and there is no repository for images, because an assembly of
+//! ours has none.
+//!
+//! What CloudFormation may do is narrowed to the resources of the stacks, as far as their names are known; of IAM, it can change and
+//! pass on only what the stacks make. But what they make they can give anything: whoever deploys a stack with roles that have no
+//! permissions boundary can get what these roles are given.
 //!
 //! An account is shared by apps. So a later run adds to what the execution role may do and takes nothing away; who is trusted and which
 //! policies were given stays as it is until others are named.
@@ -25,7 +30,7 @@ use template::Settings;
 use crate::cause::{Cause, CauseKind};
 use crate::cloudformation::Stack;
 use crate::deploy::{self, Inputs, StackOptions};
-use crate::desired::InputValues;
+use crate::desired::{INLINE_LIMIT, InputValues};
 use crate::engine::{Engine, RunError, RunOptions, Selection, Verb};
 use crate::report::{Outcome, Summary};
 use crate::run::{Events, Run};
@@ -232,13 +237,14 @@ fn is_ours(stack: &Stack) -> bool {
 async fn deploy_stack(worker: &Worker<'_>, options: &BootstrapOptions, before: Settings, is_dead: bool) -> Outcome {
     let wanted = Settings::of_value(&worker.artifact.template).unwrap_or_default();
     let settings = before.followed_by(wanted, options);
-    if settings.policy_count() > template::MAX_POLICIES {
+    let mut artifact = worker.artifact.clone();
+    artifact.template = template::template(&artifact.environment, options.qualifier(), &settings);
+    // There is no bucket yet through which a longer template could go.
+    if settings.policy_count() > template::MAX_POLICIES || artifact.template.to_string().len() > INLINE_LIMIT {
         let message = "what CloudFormation has to be allowed does not fit into the policies that a role can have";
         let help = "name managed policies with --execution-policies instead";
         return Outcome::failed(None, Cause::new(CauseKind::Quota, message).with_help(help));
     }
-    let mut artifact = worker.artifact.clone();
-    artifact.template = template::template(&artifact.environment, options.qualifier(), &settings);
     let worker = Worker::new(worker.shared, worker.clients, &artifact);
     let stack_options = StackOptions { recreate_failed: is_dead, ..StackOptions::default() };
     deploy::deploy(&worker, Inputs::Known(InputValues::default()), &stack_options).await

@@ -8,7 +8,7 @@ mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::actions;
 use crate::resource::{Handler, ResourceType, resource_type};
@@ -106,6 +106,21 @@ pub struct Allowance {
     pub conditions: BTreeMap<(&'static str, &'static str), BTreeSet<String>>,
 }
 
+impl Allowance {
+    /// The statement of a policy that allows it.
+    pub fn statement(&self) -> Value {
+        let mut statement = json!({ "Effect": "Allow", "Action": self.actions, "Resource": self.resources });
+        if !self.conditions.is_empty() {
+            let mut conditions: BTreeMap<&str, BTreeMap<&str, &BTreeSet<String>>> = BTreeMap::new();
+            for ((operator, key), values) in &self.conditions {
+                conditions.entry(operator).or_default().insert(key, values);
+            }
+            statement["Condition"] = json!(conditions);
+        }
+        statement
+    }
+}
+
 /// What the execution role of a stack needs, and what is not known about that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,7 +156,21 @@ pub struct StackPermissions {
 /// assert!(needed.allowances[0].resources.contains("arn:aws:sqs:eu-west-1:111111111111:jobs"));
 /// ```
 pub fn of_stack(template: &Value, target: &Target<'_>) -> StackPermissions {
-    scope::of_stack(template, target)
+    of_stack_with(template, target, &[])
+}
+
+/// The same, where somebody knows what is needed for types of which AWS publishes no handlers: `by_hand` has the actions of each.
+///
+/// ```
+/// use xacct_schema::permissions::{Target, of_stack_with};
+/// let template = serde_json::json!({ "Resources": { "Key": { "Type": "AWS::IAM::AccessKey", "Properties": { "UserName": "anna" } } } });
+/// let target = Target { partition: "aws", region: "eu-west-1", account: "111111111111", stack_name: "Prod", tagged: false };
+/// let needed = of_stack_with(&template, &target, &[("AWS::IAM::AccessKey", &["iam:CreateAccessKey"])]);
+/// assert!(needed.unknown.is_empty());
+/// assert!(needed.allowances[0].resources.contains("arn:aws:iam::111111111111:user/anna"));
+/// ```
+pub fn of_stack_with(template: &Value, target: &Target<'_>, by_hand: &[(&str, &[&'static str])]) -> StackPermissions {
+    scope::of_stack(template, target, by_hand)
 }
 
 /// IAM's own spelling of an action, so that one action is not named twice.

@@ -57,11 +57,12 @@ fn tell(session: &Session<'_>, environment: &Environment, needs: &ExecutionNeeds
     if options.execution_policies.as_ref().is_some_and(|it| !it.contains(&ExecutionPolicy::Derived)) {
         return;
     }
-    let services: BTreeSet<&str> = needs.actions.iter().filter_map(|it| it.split(':').next()).collect();
+    let actions = needs.actions();
+    let services: BTreeSet<&str> = actions.iter().filter_map(|it| it.split(':').next()).collect();
     let services: Vec<&str> = services.into_iter().collect();
     terminal.say(&format!(
         "  CloudFormation may do {} of {}, which the stacks need",
-        count(needs.actions.len(), "action"),
+        count(actions.len(), "action"),
         services.join(", ")
     ));
     for (resource_type, resources) in &needs.unknown {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use xacct_core::Environment;
-use xacct_core::assembly::{Assembly, StackArtifact};
+use xacct_core::assembly::Assembly;
+use xacct_schema::permissions::{Allowance, Target, of_stack_with};
 
 /// Types that the constructs of this library make and of which AWS publishes no handlers: the calls of their API that make, read, change
 /// and delete them, and what these calls need in turn.
@@ -16,7 +17,7 @@ const BY_THEIR_API: [(&str, &[&str]); 2] = [
             "codebuild:CreateProject",
             "codebuild:DeleteProject",
             "codebuild:UpdateProject",
-            PASS_ROLE,
+            "iam:PassRole",
         ],
     ),
     (
@@ -24,53 +25,62 @@ const BY_THEIR_API: [(&str, &[&str]); 2] = [
         &["iam:CreateAccessKey", "iam:DeleteAccessKey", "iam:ListAccessKeys", "iam:UpdateAccessKey"],
     ),
 ];
-const PASS_ROLE: &str = "iam:PassRole";
 
 /// What CloudFormation's role must be allowed in an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExecutionNeeds {
-    /// The actions, without `iam:PassRole`.
-    pub actions: BTreeSet<String>,
-    /// The roles that it passes on, as ARNs: those that the stacks make.
-    pub pass_roles: BTreeSet<String>,
+    /// The statements of a policy that allows it, each on the narrowest resources that are known before anything is deployed.
+    pub statements: Vec<Value>,
     /// Resource types of which AWS does not publish what they need, with the resources, as `stack/logical id`.
     pub unknown: BTreeMap<String, Vec<String>>,
+}
+
+impl ExecutionNeeds {
+    /// Every action of the statements.
+    pub fn actions(&self) -> BTreeSet<&str> {
+        self.statements.iter().flat_map(actions).collect()
+    }
 }
 
 /// What CloudFormation's role must be allowed for the stacks of an environment, as AWS publishes it.
 pub fn execution_needs(assembly: &Assembly, environment: &Environment) -> ExecutionNeeds {
     let mut needs = ExecutionNeeds::default();
     for stack in assembly.stacks.iter().filter(|it| it.environment == *environment) {
-        let of_stack = xacct_schema::permissions::of_template(&stack.template, !stack.tags.is_empty());
-        let mut actions = of_stack.actions;
+        let target = Target {
+            partition: environment.region.partition(),
+            region: environment.region.as_str(),
+            account: environment.account.as_str(),
+            stack_name: &stack.stack_name,
+            tagged: !stack.tags.is_empty(),
+        };
+        let of_stack = of_stack_with(&stack.template, &target, &BY_THEIR_API);
         for (resource_type, ids) in of_stack.unknown {
-            if let Some((_, known)) = BY_THEIR_API.iter().find(|it| it.0 == resource_type) {
-                actions.extend(known.iter());
-                continue;
-            }
             let ids = ids.iter().map(|it| format!("{}/{it}", stack.display_name));
             needs.unknown.entry(resource_type).or_default().extend(ids);
         }
-        if actions.remove(PASS_ROLE) {
-            needs.pass_roles.extend(roles(stack));
-        }
-        needs.actions.extend(actions.into_iter().map(str::to_owned));
+        needs.statements.extend(of_stack.allowances.iter().map(Allowance::statement));
     }
+    needs.statements = merged(needs.statements);
     needs
 }
 
-/// The roles that a stack makes: under its name, or under one of their own.
-fn roles(stack: &StackArtifact) -> impl Iterator<Item = String> + '_ {
-    let prefix = format!("arn:{}:iam::{}:role", stack.environment.region.partition(), stack.environment.account);
-    let resources = stack.template["Resources"].as_object().into_iter().flatten();
-    let roles = resources.filter(|(_, it)| it["Type"] == "AWS::IAM::Role").map(|(_, it)| &it["Properties"]);
-    roles.map(move |properties| {
-        let path = properties["Path"].as_str().unwrap_or("/");
-        match &properties["RoleName"] {
-            Value::String(name) => format!("{prefix}{path}{name}"),
-            // CloudFormation makes the name: it begins with the stack's.
-            _ => format!("{prefix}{path}{}-*", stack.stack_name),
-        }
-    })
+/// The actions of a statement.
+pub(super) fn actions(statement: &Value) -> impl Iterator<Item = &str> {
+    statement["Action"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The statements with those together that differ in their actions only, in a fixed order.
+pub(super) fn merged(statements: Vec<Value>) -> Vec<Value> {
+    let mut by_rest: BTreeMap<String, (Value, BTreeSet<String>)> = BTreeMap::new();
+    for mut statement in statements {
+        let of_it: BTreeSet<String> = actions(&statement).map(str::to_owned).collect();
+        statement["Action"] = Value::Null;
+        by_rest.entry(statement.to_string()).or_insert_with(|| (statement, BTreeSet::new())).1.extend(of_it);
+    }
+    let with_actions = |(mut statement, actions): (Value, BTreeSet<String>)| {
+        statement["Action"] = actions.into_iter().collect();
+        statement
+    };
+    by_rest.into_values().map(with_actions).collect()
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use xacct_core::{Arn, Environment, synthesizer};
 
+use super::needs::merged;
 use super::{BootstrapOptions, ExecutionNeeds, ExecutionPolicy, Trusted};
 use crate::template_text;
 
@@ -18,8 +19,10 @@ const VERSION: &str = "23";
 const METADATA: &str = "xacct:bootstrap";
 /// A role has at most so many managed policies, unless its account got a higher quota.
 pub(super) const MAX_POLICIES: usize = 10;
-/// A managed policy has at most 6,144 characters; this is what its list may take.
-const MAX_LIST: usize = 5_900;
+/// A managed policy has at most 6,144 characters; this is what its statements may take.
+const MAX_STATEMENTS: usize = 6_100;
+/// What the actions of a statement may take, and its resources.
+const MAX_LIST: usize = 2_900;
 
 /// How a bootstrap was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +30,8 @@ const MAX_LIST: usize = 5_900;
 pub(super) struct Settings {
     trust: BTreeSet<String>,
     execution_policies: BTreeSet<String>,
-    actions: BTreeSet<String>,
-    pass_roles: BTreeSet<String>,
+    /// What the stacks of all apps need.
+    statements: Vec<Value>,
 }
 
 impl Settings {
@@ -39,8 +42,7 @@ impl Settings {
                 Some(policies) => policies.iter().map(ExecutionPolicy::to_string).collect(),
                 None => BTreeSet::from([ExecutionPolicy::Derived.to_string()]),
             },
-            actions: needs.actions.clone(),
-            pass_roles: needs.pass_roles.clone(),
+            statements: needs.statements.clone(),
         }
     }
 
@@ -60,8 +62,8 @@ impl Settings {
         if options.execution_policies.is_some() || self.execution_policies.is_empty() {
             self.execution_policies = wanted.execution_policies;
         }
-        self.actions.extend(wanted.actions);
-        self.pass_roles.extend(wanted.pass_roles);
+        self.statements.extend(wanted.statements);
+        self.statements = merged(self.statements);
         self
     }
 
@@ -82,25 +84,41 @@ impl Settings {
         if !self.execution_policies.contains(&ExecutionPolicy::Derived.to_string()) {
             return Vec::new();
         }
-        // Most resources have no name before they are made, so that `*` is all that can be said of them; it is the list of actions
-        // that keeps this role small.
-        let actions = chunks(&self.actions)
-            .into_iter()
-            .map(|actions| json!({"Effect": "Allow", "Action": actions, "Resource": "*"}));
-        let roles = chunks(&self.pass_roles)
-            .into_iter()
-            .map(|roles| json!({"Effect": "Allow", "Action": "iam:PassRole", "Resource": roles}));
-        actions.chain(roles).map(|it| json!({"Version": "2012-10-17", "Statement": [it]})).collect()
+        // Each into the first policy that has room for it.
+        let mut policies: Vec<(usize, Vec<Value>)> = Vec::new();
+        for statement in self.statements.iter().flat_map(pieces) {
+            let length = statement.to_string().len() + 1;
+            match policies.iter_mut().find(|(room, _)| *room >= length) {
+                Some((room, statements)) => {
+                    *room -= length;
+                    statements.push(statement);
+                }
+                None => policies.push((MAX_STATEMENTS.saturating_sub(length), vec![statement])),
+            }
+        }
+        policies.into_iter().map(|(_, it)| json!({"Version": "2012-10-17", "Statement": it})).collect()
     }
 }
 
-/// Pieces that fit into a policy each.
-fn chunks(items: &BTreeSet<String>) -> Vec<Vec<&str>> {
-    let mut all: Vec<Vec<&str>> = Vec::new();
+/// A statement in pieces that fit into a policy each, with room for others.
+fn pieces(statement: &Value) -> Vec<Value> {
+    let mut pieces = Vec::new();
+    for resources in chunks(&statement["Resource"]) {
+        for actions in chunks(&statement["Action"]) {
+            let mut piece = statement.clone();
+            (piece["Resource"], piece["Action"]) = (resources.clone(), actions);
+            pieces.push(piece);
+        }
+    }
+    pieces
+}
+
+/// A list in parts that are not too long.
+fn chunks(list: &Value) -> Vec<Value> {
+    let mut all: Vec<Vec<&Value>> = Vec::new();
     let mut room = 0;
-    for item in items {
-        // With its quotes and its comma.
-        let length = item.len() + 3;
+    for item in list.as_array().into_iter().flatten() {
+        let length = item.to_string().len() + 1;
         if length > room {
             all.push(Vec::new());
             room = MAX_LIST;
@@ -108,7 +126,9 @@ fn chunks(items: &BTreeSet<String>) -> Vec<Vec<&str>> {
         room = room.saturating_sub(length);
         all.last_mut().into_iter().for_each(|it| it.push(item));
     }
-    all
+    // One alone needs no list: characters are scarce.
+    let text = |it: Vec<&Value>| if let [one] = it[..] { one.clone() } else { json!(it) };
+    all.into_iter().map(text).collect()
 }
 
 pub(super) fn template(environment: &Environment, qualifier: &str, settings: &Settings) -> Value {

@@ -133,11 +133,11 @@ fn nobody_is_an_administrator_unless_asked_for() {
     let text = template(&assembly, &BootstrapOptions::default()).to_string();
     assert!(!text.contains("AdministratorAccess") && !text.contains("ReadOnlyAccess"), "{text}");
     let needs = bootstrap::execution_needs(&assembly, &environment());
-    assert!(needs.actions.contains("sqs:CreateQueue") && !needs.actions.contains("sqs:SendMessage"));
+    assert!(needs.actions().contains("sqs:CreateQueue") && !needs.actions().contains("sqs:SendMessage"));
     // What is not published is said and not guessed.
     assert_eq!(needs.unknown["AWS::CodeStar::GitHubRepository"], ["App/R1"]);
     let elsewhere = xacct_core::Environment::new(environment().account, Region::literal("us-east-1"));
-    assert!(bootstrap::execution_needs(&assembly, &elsewhere).actions.is_empty());
+    assert!(bootstrap::execution_needs(&assembly, &elsewhere).statements.is_empty());
 }
 
 #[test]
@@ -150,13 +150,33 @@ fn the_template_is_what_cloudformation_takes() {
 }
 
 #[test]
-fn roles_are_passed_on_by_name() {
-    let mut assembly = app_of(&["AWS::CodeBuild::Project", "AWS::IAM::Role", "AWS::IAM::Role"]);
-    assembly.stacks[0].template["Resources"]["R1"]["Properties"] = json!({"RoleName": "build", "Path": "/ci/"});
+fn identities_are_changed_and_passed_on_only_if_they_are_the_stacks_own() {
+    let mut assembly = app_of(&[
+        "AWS::CodeBuild::Project",
+        "AWS::IAM::Role",
+        "AWS::IAM::Role",
+        "AWS::IAM::User",
+        "AWS::IAM::AccessKey",
+    ]);
+    let resources = &mut assembly.stacks[0].template["Resources"];
+    resources["R1"]["Properties"] = json!({"RoleName": "build", "Path": "/ci/"});
+    resources["R4"]["Properties"] = json!({"UserName": {"Ref": "R3"}});
     let needs = bootstrap::execution_needs(&assembly, &environment());
-    let expected = ["arn:aws:iam::111111111111:role/App-*", "arn:aws:iam::111111111111:role/ci/build"];
-    assert_eq!(needs.pass_roles.iter().map(String::as_str).collect::<Vec<_>>(), expected);
-    assert!(!needs.actions.contains("iam:PassRole"));
+    assert!(needs.unknown.is_empty(), "{:?}", needs.unknown);
+    let on = |action: &str| {
+        let has = |it: &&Value| it["Action"].as_array().unwrap().iter().any(|it| it == action);
+        needs.statements.iter().filter(has).map(|it| it["Resource"].clone()).collect::<Vec<_>>()
+    };
+    let roles = json!(["arn:aws:iam::111111111111:role/App-*", "arn:aws:iam::111111111111:role/ci/build"]);
+    for action in ["iam:PassRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy"] {
+        assert_eq!(on(action), [roles.clone()], "{action}");
+    }
+    assert_eq!(on("iam:CreateAccessKey"), [json!(["arn:aws:iam::111111111111:user/App-*"])]);
+    // So the role can change neither itself nor whom somebody else made.
+    let writes = needs.statements.iter().filter(|it| it["Resource"] == json!(["*"]));
+    let writes = writes.flat_map(|it| it["Action"].as_array().unwrap()).filter_map(Value::as_str);
+    let of_iam: Vec<&str> = writes.filter(|it| it.starts_with("iam:")).collect();
+    assert!(of_iam.iter().all(|it| it.starts_with("iam:Get") || it.starts_with("iam:List")), "{of_iam:?}");
 }
 
 #[test]
@@ -206,6 +226,6 @@ fn a_long_list_of_actions_is_split_into_policies_that_iam_takes() {
         .collect();
     assert!((2..=10).contains(&policies.len()), "{}", policies.len());
     assert!(policies.iter().all(|it| it.len() <= 6_144), "{:?}", policies.iter().map(String::len).collect::<Vec<_>>());
-    let needed = bootstrap::execution_needs(&app_of(&types), &environment()).actions;
-    assert!(needed.iter().all(|action| policies.iter().any(|it| it.contains(&format!("\"{action}\"")))));
+    let needs = bootstrap::execution_needs(&app_of(&types), &environment());
+    assert!(needs.actions().iter().all(|action| policies.iter().any(|it| it.contains(&format!("\"{action}\"")))));
 }

@@ -16,17 +16,21 @@ const LINKED_ROLE: &str = "iam:CreateServiceLinkedRole";
 /// Who can do this to an identity frees it of its permissions boundary.
 const LOSES_BOUNDARY: [&str; 2] = ["iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary"];
 
-pub(super) fn of_stack(template: &Value, target: &Target<'_>) -> StackPermissions {
+pub(super) fn of_stack(template: &Value, target: &Target<'_>, by_hand: &[(&str, &[&'static str])]) -> StackPermissions {
     let identities = Identities::of(template, target);
     let mut scope =
         Scope { target, identities: &identities, template, needed: BTreeMap::new(), not_in_iam: BTreeSet::new() };
     let mut unknown: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (logical_id, resource) in template["Resources"].as_object().into_iter().flatten() {
         let name = resource["Type"].as_str().unwrap_or_default();
-        match resource_type(name).filter(|kind| kind.has_handlers()) {
-            Some(kind) => scope.add(kind, resource),
-            None if NEEDS_NOTHING.contains(&name) => {}
-            None => unknown.entry(name.to_owned()).or_default().push(logical_id.clone()),
+        let known = by_hand.iter().find(|it| it.0 == name).map(|it| it.1);
+        match (resource_type(name), known) {
+            (Some(kind), _) if kind.has_handlers() => {
+                scope.add(kind, resource, of_resource(kind, resource, target.tagged));
+            }
+            (Some(kind), Some(actions)) => scope.add(kind, resource, actions.iter().copied().collect()),
+            _ if NEEDS_NOTHING.contains(&name) => {}
+            _ => unknown.entry(name.to_owned()).or_default().push(logical_id.clone()),
         }
     }
     scope.add_dynamic_references();
@@ -48,8 +52,8 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    fn add(&mut self, kind: ResourceType, resource: &Value) {
-        for action in of_resource(kind, resource, self.target.tagged) {
+    fn add(&mut self, kind: ResourceType, resource: &Value, actions: BTreeSet<&'static str>) {
+        for action in actions {
             if !is_in_iam(action) {
                 self.not_in_iam.insert(action);
                 continue;
