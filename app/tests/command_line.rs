@@ -92,6 +92,12 @@ fn the_organizations_policies_have_a_say_in_what_is_proved() {
     let (code, said) = check_under(r#"resource_control_policies = ["deny.json"]"#, &[("deny.json", &public)]);
     let said = in_one_line(&said);
     assert!(code != 0 && said.contains("deny by resource control policy (level 0) `deny.json`"), "{said}");
+
+    let (code, said) = check_under(r#"resource_control_policies = ["RCPFullAWSAccess"]"#, &[]);
+    assert_eq!(code, 0, "{said}");
+    // The one stands for service control policies, and the other for those over resources.
+    let (code, said) = check_under(r#"resource_control_policies = ["FullAWSAccess"]"#, &[]);
+    assert!(code == 64 && said.contains("cannot read the policy `"), "{said}");
 }
 
 #[test]

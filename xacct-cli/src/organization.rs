@@ -11,7 +11,8 @@ use crate::exit::Exit;
 use crate::problem::{Failure, Place, Problem, io_reason};
 
 /// AWS's policies that allow everything, which stand for themselves in place of a file.
-const ALLOWS_EVERYTHING: [&str; 2] = ["FullAWSAccess", "RCPFullAWSAccess"];
+const ALLOWS_EVERYTHING: [(PolicyKind, &str); 2] =
+    [(PolicyKind::ServiceControl, "FullAWSAccess"), (PolicyKind::ResourceControl, "RCPFullAWSAccess")];
 
 /// Reads the policies of all accounts; reports all that is wrong with them at once.
 pub(crate) fn organization(config: &Config) -> Result<Organization, Failure> {
@@ -39,11 +40,13 @@ fn read_level(kind: PolicyKind, level: &[Setting<String>], folder: &Path, proble
 
 fn read(kind: PolicyKind, file: &Setting<String>, folder: &Path) -> Result<Policy, Vec<Problem>> {
     let name = file.value.as_str();
-    if ALLOWS_EVERYTHING.contains(&name) {
-        let document = json!({ "Version": "2012-10-17", "Statement": {
-            "Effect": "Allow", "Action": "*", "Resource": "*" } });
-        return Policy::from_value(PolicyKind::ServiceControl, name, &document)
-            .map_err(|errors| vec![Problem::error(errors.to_string())]);
+    if ALLOWS_EVERYTHING.contains(&(kind, name)) {
+        let mut statement = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
+        if kind == PolicyKind::ResourceControl {
+            statement["Principal"] = "*".into();
+        }
+        let document = json!({ "Version": "2012-10-17", "Statement": statement });
+        return Policy::from_value(kind, name, &document).map_err(|errors| vec![Problem::error(errors.to_string())]);
     }
     let path = folder.join(name);
     let text = std::fs::read_to_string(&path).map_err(|error| {

@@ -162,9 +162,6 @@ pub(crate) fn duration(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use xacct_deploy::cloudformation::Environment;
-    use xacct_deploy::event::StackInfo;
-
     use super::*;
 
     fn second() -> Duration {
@@ -172,16 +169,7 @@ mod tests {
     }
 
     fn begun() -> Progress {
-        let mut progress = Progress::default();
-        let info = StackInfo {
-            id: "Tools".into(),
-            display_name: "Tools".into(),
-            stack_name: "Tools".into(),
-            environment: Environment { account: "111111111111".into(), region: "eu-west-1".into() },
-            after: Vec::new(),
-            wave: 0,
-        };
-        progress.event(&Event::RunStarted { version: 1, verb: "deploy".into(), run: "r".into(), stacks: vec![info] });
+        let mut progress = Progress::of_tools();
         progress.event(&Event::StackStarted { stack: "Tools".into() });
         progress
     }

@@ -272,9 +272,26 @@ fn verb(operation: OperationKind) -> &'static str {
 }
 
 #[cfg(test)]
+impl Progress {
+    /// A run of one stack, `Tools`, that is about to begin.
+    pub(super) fn of_tools() -> Self {
+        let info = xacct_deploy::event::StackInfo {
+            id: "Tools".into(),
+            display_name: "Tools".into(),
+            stack_name: "Tools".into(),
+            environment: xacct_deploy::Environment { account: "111111111111".into(), region: "eu-west-1".into() },
+            after: Vec::new(),
+            wave: 0,
+        };
+        let mut progress = Self::default();
+        progress.event(&Event::RunStarted { version: 1, verb: "deploy".into(), run: "r".into(), stacks: vec![info] });
+        progress
+    }
+}
+
+#[cfg(test)]
 mod tests {
-    use xacct_deploy::cloudformation::{Environment, Timestamp};
-    use xacct_deploy::event::StackInfo;
+    use xacct_deploy::cloudformation::Timestamp;
 
     use super::*;
 
@@ -300,16 +317,7 @@ mod tests {
 
     #[test]
     fn what_is_waited_for_is_named_as_in_the_program() {
-        let mut progress = Progress::default();
-        let info = StackInfo {
-            id: "Tools".into(),
-            display_name: "Tools".into(),
-            stack_name: "Tools".into(),
-            environment: Environment { account: "111111111111".into(), region: "eu-west-1".into() },
-            after: Vec::new(),
-            wave: 0,
-        };
-        progress.event(&Event::RunStarted { version: 1, verb: "deploy".into(), run: "r".into(), stacks: vec![info] });
+        let mut progress = Progress::of_tools();
         assert_eq!(progress.waiting(), None);
         progress.event(&Event::StackStarted { stack: "Tools".into() });
         let waiting = |progress: &Progress| {
