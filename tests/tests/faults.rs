@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use xacct_core::Assembly;
 use xacct_deploy::aws::{Access, AwsConnector, Source};
 use xacct_deploy::{
-    DestroyOptions, Engine, Event, FileStore, Outcome, Pace, RetryPolicy, RunOptions, Selection, StackOptions, Summary,
+    DestroyOptions, Engine, Event, FileStore, Outcome, Pace, RetryPolicy, RollbackOptions, RunOptions, Selection,
+    StackOptions, Summary,
 };
 use xacct_tests::sample::{self, PRODUCTION, REGION, TOOLS};
 use xacct_tests::{Account, Answer, Emulator, Fault, FaultProxy, Seen, demanded, ministack, runtime};
@@ -81,15 +82,7 @@ fn every_call_may_break_again_and_again() {
 #[test]
 fn a_failure_is_told_by_its_cause_whatever_breaks_on_the_way() {
     let Some(world) = demanded(World::new()) else { return };
-    let taken =
-        json!({ "Type": "AWS::SSM::Parameter", "Properties": { "Name": "/taken", "Type": "String", "Value": "mine" } });
-    let put = json!({ "Name": "/taken", "Type": "String", "Value": "theirs" });
-    assert!(world.account(TOOLS).json("ssm", "AmazonSSM.PutParameter", &put).is_success());
-    let mut failing = world.versions[1].clone();
-    let tools = failing.stacks.iter_mut().find(|stack| stack.id == "Tools").unwrap();
-    tools.template["Resources"]["Taken"] = taken;
-    // The template is taken from the folder, where there is one.
-    let failing = failing.write(&world.folder.path().join("failing")).unwrap();
+    let failing = world.failing();
 
     let engine = world.engine("a failure");
     for (phase, status) in [(Phase::Create, "ROLLBACK_COMPLETE"), (Phase::Update, "UPDATE_ROLLBACK_COMPLETE")] {
@@ -116,6 +109,88 @@ fn a_failure_is_told_by_its_cause_whatever_breaks_on_the_way() {
         assert!(summary.stacks["Production"].is_success(), "{summary:?}");
         let now = world.cloudformation(TOOLS, "DescribeStacks", &[("StackName", "Tools")]).element("StackStatus");
         assert_eq!(now.as_deref(), Some(status));
+    }
+}
+
+/// Plans, states, resources and drift are the same whatever breaks once on the way to them.
+#[test]
+fn what_only_looks_may_break_too() {
+    let Some(world) = demanded(World::new()) else { return };
+    let engine = world.engine("looking");
+    let (summary, _) = run(&engine, Phase::Create, &world.versions);
+    assert!(summary.is_success(), "{summary:?}");
+    let all = Selection::default();
+    let look = || {
+        runtime().block_on(async {
+            let version = &world.versions[1];
+            // First: what it finds is shown with the resources.
+            let drift = serde_json::to_value(engine.drift(version, &all).await.unwrap()).unwrap();
+            let plan = serde_json::to_value(engine.plan(version, &all).await.unwrap()).unwrap();
+            let status = serde_json::to_value(engine.status(version, &all).await.unwrap()).unwrap();
+            let resources = serde_json::to_value(engine.resources(version, &all).await.unwrap()).unwrap();
+            [drift, plan, status, resources]
+        })
+    };
+    world.proxy.take_log();
+    let expected = look();
+    let seen = format!("{expected:?}");
+    for text in ["Topic", "CREATE_COMPLETE", "IN_SYNC"] {
+        assert!(seen.contains(text), "{text} is not in {seen}");
+    }
+    let calls = names(world.proxy.take_log());
+    for call in [
+        "GetTemplate",
+        "ListStackResources",
+        "DetectStackDrift",
+        "DescribeStackDriftDetectionStatus",
+        "DescribeStackResourceDrifts",
+    ] {
+        assert!(calls.contains(call), "{call} is never called: {calls:?}");
+    }
+    for action in &calls {
+        for fault in FAULTS {
+            world.proxy.inject(action, fault, 1);
+            let found = look();
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(found, expected, "{action} {fault:?}");
+            }
+            assert_eq!(world.proxy.pending(), 0, "{action} {fault:?}");
+        }
+    }
+}
+
+/// An update that stands still is rolled back once, whatever breaks on the way.
+#[test]
+fn a_rollback_may_break_too() {
+    let Some(world) = demanded(World::new()) else { return };
+    let failing = world.failing();
+    let all = Selection::default();
+    for fault in FAULTS {
+        let engine = world.engine(&format!("rollback {fault:?}"));
+        let (summary, _) = run(&engine, Phase::Create, &world.versions);
+        assert!(summary.is_success(), "{summary:?}");
+        let mut options = StackOptions::default();
+        options.no_rollback = true;
+        let (stopped, _events) = engine.deploy(&failing, &all, options, RunOptions::default());
+        let stopped = runtime().block_on(stopped).unwrap();
+        let Outcome::Failed { status, .. } = &stopped.stacks["Tools"] else { panic!("{stopped:?}") };
+        assert_eq!(status.as_deref(), Some("UPDATE_FAILED"), "{stopped:?}");
+
+        world.proxy.take_log();
+        for action in ["RollbackStack", "DescribeStacks", "DescribeStackEvents"] {
+            world.proxy.inject(action, fault, 1);
+        }
+        let options = RollbackOptions::default();
+        let (rollback, _events) = engine.rollback(&failing, &all, options, RunOptions::default());
+        let summary = runtime().block_on(rollback).unwrap();
+        assert_eq!(world.proxy.pending(), 0, "{fault:?}: {summary:?}");
+        let rolled_back = Outcome::RolledBack { status: "UPDATE_ROLLBACK_COMPLETE".into() };
+        assert_eq!(summary.stacks["Tools"], rolled_back, "{fault:?}");
+        let events = world.cloudformation(TOOLS, "DescribeStackEvents", &[("StackName", "Tools")]);
+        assert_eq!(sample::operations(&events, "UPDATE_ROLLBACK_IN_PROGRESS"), 1, "{fault:?}: {}", events.body);
+        let (summary, _) = run(&engine, Phase::Destroy, &world.versions);
+        assert!(summary.is_success(), "{summary:?}");
+        sample::forget_assets(&world.account(TOOLS), TOOLS);
     }
 }
 
@@ -162,6 +237,18 @@ impl World {
             RetryPolicy { base: Duration::from_millis(2), cap: Duration::from_millis(20), ..RetryPolicy::default() };
         engine.pace = Pace { first: Duration::from_millis(5), longest: Duration::from_millis(20) };
         engine
+    }
+
+    /// The second version with a parameter in `Tools` whose name somebody else has.
+    fn failing(&self) -> Assembly {
+        let taken = json!({ "Type": "AWS::SSM::Parameter", "Properties": { "Name": "/taken", "Type": "String", "Value": "mine" } });
+        let put = json!({ "Name": "/taken", "Type": "String", "Value": "theirs" });
+        assert!(self.account(TOOLS).json("ssm", "AmazonSSM.PutParameter", &put).is_success());
+        let mut failing = self.versions[1].clone();
+        let tools = failing.stacks.iter_mut().find(|stack| stack.id == "Tools").unwrap();
+        tools.template["Resources"]["Taken"] = taken;
+        // The template is taken from the folder, where there is one.
+        failing.write(&self.folder.path().join("failing")).unwrap()
     }
 
     /// Which calls each phase makes when nothing breaks.

@@ -121,10 +121,14 @@ impl Worker<'_> {
             .caller
             .call("CancelUpdateStack", || self.clients.cloudformation.cancel_update_stack(&stack.id, &token))
             .await;
-        if let Err(error) = &cancelled {
-            self.note(format!("the update was not cancelled: {error}"));
+        let Err(error) = cancelled else { return true };
+        // An earlier request may have arrived, and its answer been lost.
+        let now = self.find_by(&stack.id).await;
+        if error.is_token_reused() || matches!(now, Ok(Some(now)) if now.status.is_rolling_back_update()) {
+            return true;
         }
-        cancelled.is_ok()
+        self.note(format!("the update was not cancelled: {error}"));
+        false
     }
 
     /// The operation goes on in AWS, but it cannot be seen any more.

@@ -294,9 +294,15 @@ impl Desk {
         let token = format!("xacct-cancel-{}", stack.last_updated_time.unwrap_or_default().0);
         let cloudformation = &self.clients(artifact).cloudformation;
         let call = || cloudformation.cancel_update_stack(&stack.id, &token);
-        match self.caller.call("CancelUpdateStack", call).await {
-            Err(error) if !error.is_token_reused() => Err(error),
-            _ => Ok(Cancellation::Cancelled),
+        let Err(error) = self.caller.call("CancelUpdateStack", call).await else { return Ok(Cancellation::Cancelled) };
+        if error.is_token_reused() {
+            return Ok(Cancellation::Cancelled);
+        }
+        // An earlier request may have arrived, and its answer been lost; or the update came to its end before.
+        match self.find(artifact).await? {
+            Some(now) if now.status.is_rolling_back_update() => Ok(Cancellation::Cancelled),
+            Some(now) if now.status.is_success() => Ok(Cancellation::Idle),
+            _ => Err(error),
         }
     }
 
@@ -435,8 +441,8 @@ impl Worker<'_> {
         };
         self.record_rollback(record, OperationKind::Rollback, &request.client_token, stack)?;
         let call = || worker.clients.cloudformation.rollback_stack(&request);
-        crate::deploy::ignore_reused(worker.caller.call("RollbackStack", call).await)
-            .map_err(|error| worker.refused(&error))?;
+        let answer = worker.caller.call("RollbackStack", call).await;
+        self.is_under_way(stack, answer).await?;
         worker.started(OperationKind::Rollback, &stack.id, None);
         self.follow_rollback(record, stack, request.client_token).await
     }
@@ -456,10 +462,20 @@ impl Worker<'_> {
         };
         self.record_rollback(record, OperationKind::ContinueRollback, &request.client_token, stack)?;
         let call = || worker.clients.cloudformation.continue_update_rollback(&request);
-        crate::deploy::ignore_reused(worker.caller.call("ContinueUpdateRollback", call).await)
-            .map_err(|error| worker.refused(&error))?;
+        let answer = worker.caller.call("ContinueUpdateRollback", call).await;
+        self.is_under_way(stack, answer).await?;
         worker.started(OperationKind::ContinueRollback, &stack.id, None);
         self.follow_rollback(record, stack, request.client_token).await
+    }
+
+    /// Passes an answer on, unless an earlier request has arrived whose answer was lost: then the stack has left the status that it
+    /// was seen in, and the repeated request is refused for that.
+    async fn is_under_way(&self, stack: &Stack, answer: Result<(), ApiError>) -> Result<(), Stop> {
+        let Err(error) = crate::deploy::ignore_reused(answer) else { return Ok(()) };
+        match self.find_by(&stack.id).await? {
+            Some(now) if now.status == stack.status => Err(self.refused(&error)),
+            _ => Ok(()),
+        }
     }
 
     fn record_rollback(

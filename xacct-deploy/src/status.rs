@@ -100,6 +100,11 @@ impl StackStatus {
         matches!(self.as_str(), "REVIEW_IN_PROGRESS" | "ROLLBACK_COMPLETE" | "DELETE_COMPLETE")
     }
 
+    /// Whether an update is being rolled back, or has been.
+    pub(crate) fn is_rolling_back_update(&self) -> bool {
+        self.as_str().starts_with("UPDATE_ROLLBACK_")
+    }
+
     /// Whether an operation has reached its end. `REVIEW_IN_PROGRESS` is an end too: nothing runs.
     pub fn is_terminal(&self) -> bool {
         self.phase() != Phase::Busy

@@ -87,6 +87,52 @@ async fn all_resources_are_listed_however_many() {
     assert_eq!(found["App"].len(), 120);
 }
 
+/// A request that has arrived makes the one that repeats it impossible.
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_whose_answer_was_lost_is_one() {
+    for (then, expected) in [
+        ("UPDATE_ROLLBACK_IN_PROGRESS", Some(Cancellation::Cancelled)),
+        ("UPDATE_COMPLETE", Some(Cancellation::Idle)),
+        ("UPDATE_IN_PROGRESS", None),
+    ] {
+        let stage = Stage::new();
+        stage.double.on("DescribeStacks", [stack("UPDATE_IN_PROGRESS").into(), stack(then).into()]);
+        stage.double.on("CancelUpdateStack", [impossible("CancelUpdateStack")]);
+        let results = stage.engine.cancel(&app(), &Selection::default()).await.unwrap();
+        match expected {
+            Some(expected) => assert_eq!(results["App"], expected, "{then}"),
+            None => assert!(matches!(results["App"], Cancellation::Failed { .. }), "{results:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_continued_rollback_whose_answer_was_lost_is_followed() {
+    for (then, expected) in [("UPDATE_ROLLBACK_COMPLETE", true), ("UPDATE_ROLLBACK_FAILED", false)] {
+        let stage = Stage::new();
+        let history = vec![
+            root("UPDATE_ROLLBACK_COMPLETE", 11, None),
+            root("UPDATE_ROLLBACK_IN_PROGRESS", 10, Some("User Initiated")),
+        ];
+        stage
+            .double
+            .on("DescribeStacks", [stack("UPDATE_ROLLBACK_FAILED").into(), stack(then).into()])
+            .on("ContinueUpdateRollback", [impossible("ContinueUpdateRollback")])
+            .on("DescribeStackEvents", [Answer::Events(Page { items: history, next_token: None })]);
+        let (run, events) =
+            stage.engine.rollback(&app(), &Selection::default(), RollbackOptions::default(), RunOptions::default());
+        let played = play(run, events).await;
+        let outcome = played.outcome();
+        assert_eq!(matches!(outcome, Outcome::RolledBack { .. }), expected, "{outcome:?}");
+        assert_eq!(stage.double.count("ContinueUpdateRollback"), 1);
+    }
+}
+
+fn impossible(operation: &'static str) -> Answer {
+    let message = format!("{operation} cannot be called from current stack status");
+    ApiError::service(operation, "ValidationError", message).into()
+}
+
 #[tokio::test(start_paused = true)]
 async fn cancel_says_what_cannot_be_cancelled() {
     let stage = Stage::new();
