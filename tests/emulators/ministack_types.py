@@ -4,12 +4,15 @@
 * AWS::CodeCommit::Repository with the CodeCommit calls GetRepository, ListRepositories.
 * AWS::CodePipeline::Pipeline with the CodePipeline calls GetPipeline, ListPipelines.
 
+An update that is cancelled does not wait any more for the signals of its wait conditions, as on AWS.
+
 A pipeline is refused as AWS refuses it: when its service role does not exist or does not trust CodePipeline, when its artifact
 bucket does not exist, and when the role of an action does not exist or does not trust the pipeline's role.
 
 MiniStack has no interface for this: the file reaches into its private tables, hence the pinned version.
 """
 
+import asyncio
 import copy
 import json
 import re
@@ -30,7 +33,7 @@ from ministack.core.responses import (
     json_response,
 )
 from ministack.services import iam, s3
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import handlers, provisioners, wait_conditions
 
 
 # --- IAM -------------------------------------------------------------------------------------------------------------------
@@ -280,6 +283,35 @@ def camel_case(value, inside_map=False):
     if not isinstance(value, dict) or inside_map:
         return value
     return {key[0].lower() + key[1:]: camel_case(item, key == "Configuration") for key, item in value.items()}
+
+
+# --- CloudFormation --------------------------------------------------------------------------------------------------------
+
+cancel = handlers._cancel_update_stack
+openers = set()
+
+
+def cancel_update_stack(parameters):
+    """MiniStack looks for a cancellation between two resources only."""
+    answer = cancel(parameters)
+    if answer[0] == 200:
+        stack = handlers._resolve_stack(handlers._p(parameters, "StackName"))
+        opener = asyncio.get_running_loop().create_task(open_gates(stack))
+        openers.add(opener)
+        opener.add_done_callback(openers.discard)
+    return answer
+
+
+async def open_gates(stack):
+    """A wait condition that is about to wait is met too: hence the loop."""
+    while stack["StackStatus"] == "UPDATE_IN_PROGRESS":
+        for stack_id, logical_id in list(wait_conditions._waiting):
+            if stack_id == stack["StackId"]:
+                wait_conditions.signal_resource(stack_id, logical_id, "cancelled", "SUCCESS")
+        await asyncio.sleep(0.01)
+
+
+handlers._ACTION_HANDLERS["CancelUpdateStack"] = cancel_update_stack
 
 
 # --- Registration ----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 //! a repeated one is known to be a repetition.
 
 mod cloudformation;
+mod credentials;
 mod failure;
 mod identity;
 mod objects;
@@ -14,15 +15,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::sts::AssumeRoleProvider;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_cloudformation::config::SharedHttpClient;
 use aws_sdk_cloudformation::config::retry::RetryConfig;
 use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
-use aws_sdk_cloudformation::config::{
-    Credentials, ProvideCredentials, Region, SharedCredentialsProvider, SharedHttpClient,
-};
 use aws_smithy_http_client::tls;
 
+use self::credentials::{Bases, Roles, assume, check_profile};
 use crate::cloudformation::{ApiError, Clients, Connector, Environment};
 
 /// How to get into the accounts.
@@ -37,6 +35,7 @@ pub struct AwsConnector {
     pub endpoint_url: Option<String>,
     /// One for all accounts: its root certificates are loaded once.
     http: OnceLock<SharedHttpClient>,
+    bases: Bases,
 }
 
 /// A way into an account.
@@ -49,7 +48,7 @@ pub struct Access {
 }
 
 /// Where the first credentials come from.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Source {
     /// What the SDK finds: environment, default profile, SSO session, container, instance.
@@ -108,14 +107,19 @@ impl Connector for AwsConnector {
         if let Source::Profile(name) = &access.source {
             check_profile(name).await?;
         }
-        let base = self.base_config(environment, &access.source).await;
+        let http = self.http.get_or_init(|| {
+            aws_smithy_http_client::Builder::new()
+                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+                .build_https()
+        });
+        let endpoint_url = self.endpoint_url.as_deref();
+        let base = self.bases.get(&access.source, &environment.region, endpoint_url, http.clone()).await;
         let roles = Roles::of(access.role.as_ref(), environment);
-        let config = assume(&base, roles.calls.as_ref(), environment).await;
+        let config = assume(&base, roles.calls.as_ref());
         let storage = match &roles.uploads {
             None => config.clone(),
-            uploads => assume(&base, uploads.as_ref(), environment).await,
+            uploads => assume(&base, uploads.as_ref()),
         };
-        check_credentials(&config).await?;
         Ok(Clients {
             cloudformation: Arc::new(cloudformation::Sdk::new(&config, ATTEMPT_TIMEOUT)),
             objects: Arc::new(objects::Sdk::new(&storage, environment, UPLOAD_TIMEOUT)),
@@ -125,119 +129,11 @@ impl Connector for AwsConnector {
     }
 }
 
-impl AwsConnector {
-    async fn base_config(&self, environment: &Environment, source: &Source) -> SdkConfig {
-        let http = self.http.get_or_init(|| {
-            aws_smithy_http_client::Builder::new()
-                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-                .build_https()
-        });
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http.clone())
-            .region(Region::new(environment.region.clone()));
-        if let Some(url) = &self.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        match source {
-            Source::Environment => loader.load().await,
-            Source::Profile(name) => loader.profile_name(name).load().await,
-            Source::Keys { id, secret, session } => {
-                let keys = Credentials::new(id, secret, session.clone(), None, "xacct");
-                loader.credentials_provider(keys).load().await
-            }
-        }
-    }
-}
-
-/// The roles to use in an environment.
-struct Roles {
-    calls: Option<RoleAccess>,
-    /// Where uploads need another role than calls.
-    uploads: Option<RoleAccess>,
-    execution: Option<String>,
-}
-
-impl Roles {
-    fn of(role: Option<&RoleAccess>, environment: &Environment) -> Self {
-        match role {
-            None => Self { calls: None, uploads: None, execution: None },
-            Some(RoleAccess::CdkBootstrap { qualifier }) => {
-                let arn = |name: &str| bootstrap_role(environment, qualifier, name);
-                let role = |name: &str| Some(RoleAccess::Role { arn: arn(name), external_id: None });
-                Self {
-                    calls: role("deploy-role"),
-                    uploads: role("file-publishing-role"),
-                    execution: Some(arn("cfn-exec-role")),
-                }
-            }
-            Some(own) => Self { calls: Some(own.clone()), uploads: None, execution: None },
-        }
-    }
-}
-
 /// The ARN of a role of CDK's bootstrap.
 pub fn bootstrap_role(environment: &Environment, qualifier: &str, name: &str) -> String {
     let Environment { account, region } = environment;
     let partition = xacct_core::Region::unlisted(region).partition();
     format!("arn:{partition}:iam::{account}:role/cdk-{qualifier}-{name}-{account}-{region}")
-}
-
-async fn assume(base: &SdkConfig, role: Option<&RoleAccess>, environment: &Environment) -> SdkConfig {
-    let Some(RoleAccess::Role { arn, external_id }) = role else {
-        return base.clone();
-    };
-    let mut builder = AssumeRoleProvider::builder(arn)
-        .configure(base)
-        .region(Region::new(environment.region.clone()))
-        .session_name("xacct");
-    if let Some(id) = external_id {
-        builder = builder.external_id(id);
-    }
-    let provider = SharedCredentialsProvider::new(builder.build().await);
-    base.clone().into_builder().credentials_provider(provider).build()
-}
-
-/// Loads the credentials once, so that what is wrong with them is told as such and not as a failed call.
-async fn check_credentials(config: &SdkConfig) -> Result<(), ApiError> {
-    let Some(provider) = config.credentials_provider() else {
-        return Err(ApiError::credentials("GetCredentials", "no credentials were found"));
-    };
-    match provider.provide_credentials().await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let mut message = failure::chain(&error);
-            // The SDK then tells of every provider that it has, in six lines.
-            if message.contains(NONE_FOUND) {
-                message = "there are none: no environment variables, no default profile, no web identity, no role of a container \
-                           or an instance"
-                    .to_owned();
-            }
-            Err(ApiError::credentials("GetCredentials", message).with_source(error))
-        }
-    }
-}
-
-/// What the SDK says when none of its providers has credentials.
-const NONE_FOUND: &str = "no credentials found in chain";
-
-/// A profile that is not there: the SDK would take it for one without credentials.
-async fn check_profile(name: &str) -> Result<(), ApiError> {
-    let read = aws_config::profile::load(&Default::default(), &Default::default(), &Default::default(), None).await;
-    let profiles = read.map_err(|error| {
-        let message = format!("the AWS configuration cannot be read: {}", failure::chain(&error));
-        ApiError::credentials("GetCredentials", message).with_source(error)
-    })?;
-    let mut known: Vec<&str> = profiles.profiles().collect();
-    if known.contains(&name) {
-        return Ok(());
-    }
-    known.sort_unstable();
-    let known = match (xacct_core::nearest::nearest(name, known.iter().copied()), known.is_empty()) {
-        (Some(nearest), _) => format!("did you mean `{nearest}`?"),
-        (None, true) => "it has no profiles at all".to_owned(),
-        (None, false) => format!("it has {}", known.join(", ")),
-    };
-    Err(ApiError::credentials("GetCredentials", format!("the AWS configuration has no profile `{name}`: {known}")))
 }
 
 /// No repetition, and an end to waiting.

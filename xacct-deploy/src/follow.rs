@@ -41,6 +41,8 @@ pub(crate) struct Followed {
     pub(crate) retained: Vec<String>,
     /// Whether this run cancelled it.
     pub(crate) cancelled: bool,
+    /// Whether it was an update that is rolled back because somebody asked for that, and not because something failed.
+    pub(crate) on_request: bool,
 }
 
 impl Followed {
@@ -48,7 +50,8 @@ impl Followed {
     pub(crate) fn was_cancelled_elsewhere(&self) -> bool {
         let causes = causes_of(self.failed.clone());
         let only_cancelled = !causes.is_empty() && causes.iter().all(|it| it.kind == CauseKind::Cancelled);
-        only_cancelled && !self.cancelled && self.stack.status == StackStatus::UPDATE_ROLLBACK_COMPLETE
+        let on_request = only_cancelled || self.on_request;
+        on_request && !self.cancelled && self.stack.status == StackStatus::UPDATE_ROLLBACK_COMPLETE
     }
 }
 
@@ -152,9 +155,11 @@ impl Worker<'_> {
 
     /// The causes of a failed operation, the root cause first, each with its construct.
     pub(crate) async fn causes(&self, followed: Followed) -> Vec<Cause> {
+        let elsewhere = followed.was_cancelled_elsewhere();
         let Followed { stack, failed, cancelled, .. } = followed;
-        if cancelled {
-            let message = format!("the update of `{}` was cancelled on request", stack.name);
+        if cancelled || elsewhere {
+            let by = if cancelled { "on request" } else { "from elsewhere, not by this run" };
+            let message = format!("the update of `{}` was cancelled {by}", stack.name);
             return vec![Cause::new(CauseKind::Cancelled, message)];
         }
         let mut causes = causes_of(failed);
@@ -168,7 +173,8 @@ impl Worker<'_> {
             .await,
         );
         if causes.is_empty() {
-            let reason = stack.status_reason.unwrap_or_else(|| "no reason was given".into());
+            let reason = stack.status_reason.filter(|it| !it.is_empty());
+            let reason = reason.unwrap_or_else(|| "no reason was given".into());
             causes.push(Cause::new(CauseKind::Other, format!("{}: {reason}", stack.status)));
         }
         for cause in &mut causes {
@@ -300,6 +306,7 @@ struct Watch<'a> {
     undoing: bool,
     retained: Vec<String>,
     cancelled: bool,
+    on_request: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -320,6 +327,7 @@ impl<'a> Watch<'a> {
             undoing: false,
             retained: Vec::new(),
             cancelled: false,
+            on_request: false,
         }
     }
 
@@ -410,7 +418,11 @@ impl<'a> Watch<'a> {
             return None;
         }
         if event.is_stack() && way.is_empty() {
-            self.undoing |= event.status == "UPDATE_ROLLBACK_IN_PROGRESS";
+            if event.status == "UPDATE_ROLLBACK_IN_PROGRESS" {
+                // An operation that begins so is a rollback of its own.
+                self.on_request |= self.root_status.is_some() && !self.undoing && is_user_initiated(&event);
+                self.undoing = true;
+            }
             self.root_status = Some(StackStatus::new(event.status.as_str()));
         }
         if event.is_stack() && !way.is_empty() && StackStatus::new(event.status.as_str()).is_terminal() {
@@ -452,15 +464,22 @@ impl<'a> Watch<'a> {
     }
 
     fn into_followed(self, stack: Stack) -> Followed {
-        Followed { stack, failed: self.failed, retained: self.retained, cancelled: self.cancelled }
+        Followed {
+            stack,
+            failed: self.failed,
+            retained: self.retained,
+            cancelled: self.cancelled,
+            on_request: self.on_request,
+        }
     }
 }
 
 /// Whether an event of the stack itself is the first of an operation.
 fn is_start(event: &StackEvent) -> bool {
-    let user = event.status_reason.as_deref().is_some_and(|reason| reason.eq_ignore_ascii_case("user initiated"));
-    user || matches!(
-        event.status.as_str(),
-        "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "DELETE_IN_PROGRESS" | "IMPORT_IN_PROGRESS"
-    )
+    let begins = ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "IMPORT_IN_PROGRESS"];
+    is_user_initiated(event) || begins.contains(&event.status.as_str())
+}
+
+fn is_user_initiated(event: &StackEvent) -> bool {
+    event.status_reason.as_deref().is_some_and(|reason| reason.eq_ignore_ascii_case("user initiated"))
 }

@@ -120,7 +120,7 @@ impl Caller {
             waited += delay;
             self.emitter.emit(Event::Retrying {
                 subject: self.subject.clone(),
-                operation: operation.to_owned(),
+                operation: error.operation.to_owned(),
                 error: error.to_string(),
                 attempt: failures,
                 delay,

@@ -5,6 +5,7 @@ use std::error::Error;
 use aws_sdk_cloudformation::config::http::HttpResponse;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 
+use super::credentials;
 use crate::error::ApiError;
 
 /// The failure of one request.
@@ -31,9 +32,11 @@ where
         SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
             ApiError::transport(operation, chain(&error))
         }
-        _ if speaks_of_credentials(&error) => ApiError::credentials(operation, chain(&error)),
-        SdkError::DispatchFailure(_) => ApiError::transport(operation, chain(&error)),
-        _ => ApiError::service(operation, "InvalidRequest", chain(&error)),
+        _ => match credentials::failure(&error) {
+            Some(failure) => return failure,
+            None if matches!(error, SdkError::DispatchFailure(_)) => ApiError::transport(operation, chain(&error)),
+            None => ApiError::service(operation, "InvalidRequest", chain(&error)),
+        },
     };
     described.with_http(status, request_id).with_source(error)
 }
@@ -51,10 +54,16 @@ fn without_code(operation: &'static str, status: Option<u16>, message: String) -
     ApiError::service(operation, code, message)
 }
 
-/// The type of the credentials' errors is in a crate that we do not name.
-fn speaks_of_credentials(error: &(dyn Error + 'static)) -> bool {
-    let text = chain(error);
-    text.contains("credentials") || text.contains("identity")
+/// The first of this type among an error and what is behind it.
+pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// An error and what is behind it, as one line.
