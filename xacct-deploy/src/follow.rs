@@ -158,9 +158,10 @@ impl Worker<'_> {
         let elsewhere = followed.was_cancelled_elsewhere();
         let Followed { stack, failed, cancelled, .. } = followed;
         if cancelled || elsewhere {
-            let by = if cancelled { "on request" } else { "from elsewhere, not by this run" };
+            let by = if cancelled { "on request" } else { "by somebody else than this run" };
             let message = format!("the update of `{}` was cancelled {by}", stack.name);
-            return vec![Cause::new(CauseKind::Cancelled, message)];
+            let help = "deploy again when you want the change";
+            return vec![Cause::new(CauseKind::Cancelled, message).with_help(help)];
         }
         let mut causes = causes_of(failed);
         causes.extend(

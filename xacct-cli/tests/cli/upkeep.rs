@@ -127,7 +127,8 @@ fn an_update_is_cancelled_and_its_rollback_is_followed() {
         &["Tools cancelled: it rolls back", "Production nothing runs", "testapp logs -f --context case=delay"],
     );
     let followed = place.run(&["logs", "-f", "-c", "case=delay"]);
-    followed.refuses(3, &["UPDATE_ROLLBACK_COMPLETE", "error[cancelled]: Tools/More (AWS::SQS::Queue) failed"]);
+    followed
+        .refuses(3, &["UPDATE_ROLLBACK_COMPLETE", "error[cancelled]: Tools failed", "was cancelled by somebody else"]);
     place.run(&["deploy", "--yes", "-c", "case=delay", "-c", "delay=2"]).refuses(0, &["Tools ✓ updated"]);
 }
 
