@@ -5,6 +5,7 @@
 
 mod api;
 mod emulator;
+pub mod portal;
 mod program;
 mod proxy;
 pub mod sample;

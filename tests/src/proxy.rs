@@ -204,7 +204,7 @@ async fn never<T>(told: &mpsc::Sender<String>, action: String) -> T {
     std::future::pending().await
 }
 
-/// The call's name: a form field, a header, or for S3 what method, path and query say.
+/// The call's name: a form field, a header, or what method, path and query say.
 fn action(parts: &http::request::Parts, body: &[u8]) -> String {
     if let Some(target) = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
         return target.rsplit('.').next().unwrap_or(target).to_owned();
@@ -212,6 +212,11 @@ fn action(parts: &http::request::Parts, body: &[u8]) -> String {
     let body = String::from_utf8_lossy(body);
     if let Some(action) = body.split('&').find_map(|field| field.strip_prefix("Action=")) {
         return action.to_owned();
+    }
+    match parts.uri.path() {
+        "/federation/credentials" => return "GetRoleCredentials".to_owned(),
+        "/token" => return "CreateToken".to_owned(),
+        _ => {}
     }
     let is_object = parts.uri.path().trim_matches('/').contains('/');
     let what = if is_object { "Object" } else { "Bucket" };
@@ -244,10 +249,16 @@ fn credential(parts: &http::request::Parts) -> &str {
 fn refuse(parts: &http::request::Parts, status: u16, code: &str, message: &str) -> Response<Full<Bytes>> {
     let is_json = parts.headers.contains_key("x-amz-target");
     let is_s3 = credential(parts).split('/').nth(3) == Some("s3");
-    // S3 has its own word and status for being too busy.
-    let (status, code) = if is_s3 && code == "ThrottlingException" { (503, "SlowDown") } else { (status, code) };
-    let code = if !is_s3 && !is_json { code.trim_end_matches("Exception") } else { code };
-    let body = if is_json {
+    // Only the calls of a portal carry a token instead.
+    let is_unsigned = credential(parts).is_empty();
+    let (status, code) = match code {
+        // These have their own word and status for being too busy.
+        "ThrottlingException" if is_s3 => (503, "SlowDown"),
+        "ThrottlingException" if is_unsigned => (429, "TooManyRequestsException"),
+        _ => (status, code),
+    };
+    let code = if !is_s3 && !is_json && !is_unsigned { code.trim_end_matches("Exception") } else { code };
+    let body = if is_json || is_unsigned {
         serde_json::json!({ "__type": code, "message": message }).to_string()
     } else if is_s3 {
         format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>")
@@ -258,7 +269,7 @@ fn refuse(parts: &http::request::Parts, status: u16, code: &str, message: &str) 
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    let content_type = if is_json { "application/x-amz-json-1.1" } else { "text/xml" };
+    let content_type = if is_json || is_unsigned { "application/x-amz-json-1.1" } else { "text/xml" };
     response.headers_mut().insert("content-type", http::HeaderValue::from_static(content_type));
     response
 }

@@ -20,7 +20,7 @@ use aws_sdk_cloudformation::config::retry::RetryConfig;
 use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
 use aws_smithy_http_client::tls;
 
-use self::credentials::{Bases, Roles, assume, check_profile};
+use self::credentials::{Common, Configurations, Roles, check_profile};
 use crate::cloudformation::{ApiError, Clients, Connector, Environment};
 
 /// How to get into the accounts.
@@ -35,7 +35,7 @@ pub struct AwsConnector {
     pub endpoint_url: Option<String>,
     /// One for all accounts: its root certificates are loaded once.
     http: OnceLock<SharedHttpClient>,
-    bases: Bases,
+    configurations: Configurations,
 }
 
 /// A way into an account.
@@ -78,7 +78,7 @@ impl fmt::Debug for Source {
 }
 
 /// A role to assume.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum RoleAccess {
     /// A role of one's own.
@@ -112,13 +112,15 @@ impl Connector for AwsConnector {
                 .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
                 .build_https()
         });
-        let endpoint_url = self.endpoint_url.as_deref();
-        let base = self.bases.get(&access.source, &environment.region, endpoint_url, http.clone()).await;
+        let common = Common { http, endpoint_url: self.endpoint_url.as_deref() };
         let roles = Roles::of(access.role.as_ref(), environment);
-        let config = assume(&base, roles.calls.as_ref());
+        let get = async |role: Option<&RoleAccess>| {
+            self.configurations.get(&access.source, role, &environment.region, &common).await
+        };
+        let config = get(roles.calls.as_ref()).await;
         let storage = match &roles.uploads {
             None => config.clone(),
-            uploads => assume(&base, uploads.as_ref()),
+            uploads => get(uploads.as_ref()).await,
         };
         Ok(Clients {
             cloudformation: Arc::new(cloudformation::Sdk::new(&config, ATTEMPT_TIMEOUT)),

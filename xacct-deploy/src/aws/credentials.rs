@@ -19,52 +19,72 @@ use super::failure::{api_error, chain, find};
 use super::{ATTEMPT_TIMEOUT, RoleAccess, Source, once, within};
 use crate::cloudformation::{ApiError, Environment};
 
-/// The configurations that were read so far, by source and region. The accounts of one SSO session or one profile with roles share what
-/// that gives out: two hundred accounts are one question to the session, and not one for each role.
+/// The configurations so far, by what they came from. The accounts of one SSO session or one profile with roles share what that gives out:
+/// two hundred accounts are one question to the session. And a role that was assumed for a plan is not assumed again to deploy it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bases(Arc<Mutex<BTreeMap<(Source, String), SdkConfig>>>);
+pub(super) struct Configurations(Arc<Mutex<BTreeMap<Key, SdkConfig>>>);
 
-impl Bases {
+/// A source, a role that it assumes, and a region.
+type Key = (Source, Option<RoleAccess>, String);
+
+/// What configurations of every source have in common.
+pub(super) struct Common<'a> {
+    pub(super) http: &'a SharedHttpClient,
+    pub(super) endpoint_url: Option<&'a str>,
+}
+
+impl Configurations {
+    /// To act as the source in a region, or as a role that the source assumes.
     pub(super) async fn get(
         &self,
         source: &Source,
+        role: Option<&RoleAccess>,
         region: &str,
-        endpoint_url: Option<&str>,
-        http: SharedHttpClient,
+        common: &Common<'_>,
     ) -> SdkConfig {
         let mut known = self.0.lock().await;
-        if let Some(base) = known.get(&(source.clone(), region.to_owned())) {
-            return base.clone();
+        let key = |role: Option<&RoleAccess>| -> Key { (source.clone(), role.cloned(), region.to_owned()) };
+        if let Some(found) = known.get(&key(role)) {
+            return found.clone();
         }
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            // As long as any other call may take.
-            .identity_cache(IdentityCache::lazy().load_timeout(ATTEMPT_TIMEOUT).build())
-            .region(Region::new(region.to_owned()));
-        if let Some(url) = endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        let base = match source {
-            Source::Environment => loader.load().await,
-            Source::Profile(name) => loader.profile_name(name).load().await,
-            Source::Keys { id, secret, session } => {
-                let keys = Credentials::new(id, secret, session.clone(), None, "xacct");
-                loader.credentials_provider(keys).load().await
-            }
+        let base = match known.get(&key(None)) {
+            Some(base) => base.clone(),
+            None => load(source, region, common).await,
         };
-        known.insert((source.clone(), region.to_owned()), base.clone());
-        base
+        let config = match role {
+            Some(RoleAccess::Role { arn, external_id }) => assume(&base, arn, external_id.as_deref()),
+            _ => base.clone(),
+        };
+        known.insert(key(None), base);
+        known.insert(key(role), config.clone());
+        config
     }
 }
 
-/// The configuration to act as a role with.
-pub(super) fn assume(base: &SdkConfig, role: Option<&RoleAccess>) -> SdkConfig {
-    let Some(RoleAccess::Role { arn, external_id }) = role else {
-        return base.clone();
-    };
+async fn load(source: &Source, region: &str, common: &Common<'_>) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(common.http.clone())
+        // As long as any other call may take.
+        .identity_cache(IdentityCache::lazy().load_timeout(ATTEMPT_TIMEOUT).build())
+        .region(Region::new(region.to_owned()));
+    if let Some(url) = common.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    match source {
+        Source::Environment => loader.load().await,
+        Source::Profile(name) => loader.profile_name(name).load().await,
+        Source::Keys { id, secret, session } => {
+            let keys = Credentials::new(id, secret, session.clone(), None, "xacct");
+            loader.credentials_provider(keys).load().await
+        }
+    }
+}
+
+fn assume(base: &SdkConfig, arn: &str, external_id: Option<&str>) -> SdkConfig {
     let config =
         aws_sdk_sts::config::Builder::from(base).retry_config(once()).timeout_config(within(ATTEMPT_TIMEOUT)).build();
-    let role = AssumedRole { sts: Client::from_conf(config), arn: arn.clone(), external_id: external_id.clone() };
+    let sts = Client::from_conf(config);
+    let role = AssumedRole { sts, arn: arn.to_owned(), external_id: external_id.map(str::to_owned) };
     base.clone().into_builder().credentials_provider(SharedCredentialsProvider::new(role)).build()
 }
 
@@ -104,7 +124,7 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<ApiError> {
         return Some(role.clone());
     }
     let error = find::<CredentialsError>(error)?;
-    let message = chain(error);
+    let message = reason(error);
     let broken = find::<ConnectorError>(error).is_some_and(|it| it.is_io() || it.is_timeout());
     Some(match error {
         CredentialsError::ProviderTimedOut(_) => ApiError::transport("GetCredentials", message),
@@ -116,6 +136,17 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<ApiError> {
         ),
         _ => ApiError::credentials("GetCredentials", message),
     })
+}
+
+/// Why credentials could not be loaded, without that they could not be loaded.
+fn reason(error: &CredentialsError) -> String {
+    let mut reason: &(dyn Error + 'static) = error;
+    while let Some(source) = reason.source()
+        && reason.to_string().starts_with("an error occurred while loading")
+    {
+        reason = source;
+    }
+    chain(reason)
 }
 
 /// What the SDK says when none of its providers has credentials.
