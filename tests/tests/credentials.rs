@@ -191,7 +191,7 @@ fn keys_of_a_process_and_of_the_environment_serve_for_roles_too() {
     let Some(world) = demanded(World::new()) else { return };
     let keys = format!(r#"{{"Version": 1, "AccessKeyId": "{TOOLS}", "SecretAccessKey": "secret-of-a-session"}}"#);
     let process = format!("[profile process]\ncredential_process = echo '{keys}'\n");
-    let role = "role = \"deployer\"";
+    let role = "role = \"deployer\"\nexternal_id = \"platform\"";
     let program = world.program(&process, "profile = \"process\"", &format!("profile = \"process\"\n{role}"));
     world.deploys(&program, &[]);
     assert_eq!(count(&world.calls.take_log(), "AssumeRole"), 2);

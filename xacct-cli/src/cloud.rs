@@ -156,7 +156,8 @@ fn role(account: &Account, config: &Config) -> Option<RoleAccess> {
     } else {
         format!("arn:{}:iam::{}:role/{role}", region.value.partition(), account.id.value)
     };
-    Some(RoleAccess::Role { arn, external_id: None })
+    let external_id = account.external_id.as_ref().map(|it| it.value.clone());
+    Some(RoleAccess::Role { arn, external_id })
 }
 
 /// Waits for what the engine finds out. Whoever interrupts leaves at once; `so_far` says what was done until then.

@@ -61,6 +61,8 @@ pub(crate) struct Account {
     pub(crate) id: Setting<AccountId>,
     pub(crate) profile: Option<Setting<String>>,
     pub(crate) role: Option<Setting<String>>,
+    /// What the role's trust policy asks for.
+    pub(crate) external_id: Option<Setting<String>>,
     pub(crate) region: Option<Setting<Region>>,
     /// The files of the organization's policies over the account, by level.
     pub(crate) service_control_policies: Vec<Vec<Setting<String>>>,
@@ -73,6 +75,7 @@ impl Account {
             id,
             profile: None,
             role: None,
+            external_id: None,
             region: None,
             service_control_policies: Vec::new(),
             resource_control_policies: Vec::new(),

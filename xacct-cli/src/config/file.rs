@@ -7,11 +7,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use xacct_core::{AccountId, Arn, Region};
 
-use super::{Account, Config, ContextValue, Setting, SilencedRule, Source};
+use super::{Account, Config, ContextValue, Setting, SilencedRule, Source, bootstrap_qualifier};
 use crate::problem::{Place, Problem};
 
 const TOP: [&str; 4] = ["region", "accounts", "context", "silence"];
-const ACCOUNT: [&str; 6] = ["id", "profile", "role", "region", SERVICE_CONTROL, RESOURCE_CONTROL];
+const ACCOUNT: [&str; 7] = ["id", "profile", "role", "external_id", "region", SERVICE_CONTROL, RESOURCE_CONTROL];
 const SERVICE_CONTROL: &str = "service_control_policies";
 const RESOURCE_CONTROL: &str = "resource_control_policies";
 
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
             self.problems.push(problem.at(self.place(value.span())).help(help));
             return None;
         };
-        let (mut id, mut profile, mut role, mut region) = (None, None, None, None);
+        let (mut id, mut profile, mut role, mut external_id, mut region) = (None, None, None, None, None);
         let (mut service_control_policies, mut resource_control_policies) = (Vec::new(), Vec::new());
         let mut has_id = false;
         for (key, value) in in_order(table) {
@@ -88,6 +88,7 @@ impl<'a> Reader<'a> {
                 }
                 "profile" => profile = self.string(value, "profile"),
                 "role" => role = self.string(value, "role").map(|it| (it, value.span())),
+                "external_id" => external_id = self.string(value, "external_id").map(|it| (it, value.span())),
                 "region" => region = self.region(value),
                 SERVICE_CONTROL => service_control_policies = self.levels(value, SERVICE_CONTROL),
                 RESOURCE_CONTROL => resource_control_policies = self.levels(value, RESOURCE_CONTROL),
@@ -99,8 +100,17 @@ impl<'a> Reader<'a> {
             self.problems.push(problem.at(self.place(alias.span())).help("add `id = \"…\"` with its twelve digits"));
         }
         let id = id?;
+        let external_id = external_id.and_then(|(it, span)| self.external_id(it, span, role.as_ref().map(|it| &it.0)));
         let role = role.and_then(|(role, span)| self.role(role, span, &id.value));
-        Some(Account { profile, role, region, service_control_policies, resource_control_policies, ..Account::new(id) })
+        Some(Account {
+            profile,
+            role,
+            external_id,
+            region,
+            service_control_policies,
+            resource_control_policies,
+            ..Account::new(id)
+        })
     }
 
     /// Names of files: a list for what is attached at one level, or a list of lists for several.
@@ -147,6 +157,33 @@ impl<'a> Reader<'a> {
             }
             Ok(_) => return Some(role),
             Err(error) => Problem::error(error.to_string()),
+        };
+        self.problems.push(problem.at(self.place(span)));
+        None
+    }
+
+    /// What the trust policy of the role asks for:
+    /// [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html) takes 2 to 1,224 letters, digits and `+=,.@:/-_`.
+    fn external_id(
+        &mut self,
+        external_id: Setting<String>,
+        span: Range<usize>,
+        role: Option<&Setting<String>>,
+    ) -> Option<Setting<String>> {
+        let allowed = |it: char| it.is_ascii_alphanumeric() || "+=,.@:/-_".contains(it);
+        let problem = match role {
+            None => {
+                Problem::error("`external_id` without a `role`").help("name the `role` whose trust policy asks for it")
+            }
+            Some(role) if bootstrap_qualifier(&role.value).is_some() => {
+                let problem = Problem::error(format!("the roles of `{}` ask for no external id", role.value));
+                problem.help("leave `external_id` out, or name a role of your own")
+            }
+            Some(_) if !(2..=1224).contains(&external_id.value.len()) || !external_id.value.chars().all(allowed) => {
+                let problem = Problem::error("this is no external id");
+                problem.help("it has 2 to 1224 letters, digits and any of `+=,.@:/-_`")
+            }
+            Some(_) => return Some(external_id),
         };
         self.problems.push(problem.at(self.place(span)));
         None

@@ -77,6 +77,9 @@ fn settings(session: &Session<'_>) -> Vec<(String, String, String)> {
         if let Some(it) = &account.role {
             add("role", it.value.clone(), it.from.to_string());
         }
+        if let Some(it) = &account.external_id {
+            add("external_id", it.value.clone(), it.from.to_string());
+        }
         if let Some(it) = &account.region {
             add("region", it.value.to_string(), it.from.to_string());
         }

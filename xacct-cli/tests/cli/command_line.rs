@@ -68,6 +68,18 @@ fn mistakes_in_the_configuration_name_the_line() {
         ),
         ("[accounts.tools]\nid = 111111111111\n", &["xacct.toml:2:6", "is a number", "id = \"111111111111\""]),
         ("[accounts.tools]\nid = 012345678901\n", &["xacct.toml:2:6", "is a number", "id = \"012345678901\""]),
+        (
+            "[accounts.tools]\nid = \"111111111111\"\nexternal_id = \"x\"\n",
+            &["xacct.toml:3:15", "`external_id` without a `role`"],
+        ),
+        (
+            "[accounts.tools]\nid = \"111111111111\"\nrole = \"cdk-bootstrap\"\nexternal_id = \"xy\"\n",
+            &["xacct.toml:4:15", "ask for no external id"],
+        ),
+        (
+            "[accounts.tools]\nid = \"111111111111\"\nrole = \"deployer\"\nexternal_id = \"not this\"\n",
+            &["xacct.toml:4:15", "2 to 1224 letters"],
+        ),
         ("[accounts.tools]\nprofile = \"x\"\n", &["xacct.toml:1:11", "account `tools` has no `id`"]),
         ("accounts.tools = \"111111111111\"\n", &["account `tools` is not a table", "write `[accounts.tools]`"]),
         (

@@ -125,10 +125,11 @@ pub(super) fn failure(error: &(dyn Error + 'static)) -> Option<ApiError> {
     }
     let error = find::<CredentialsError>(error)?;
     let message = reason(error);
+    let unanswered = || ApiError::transport("GetCredentials", format!("the credentials cannot be loaded: {message}"));
     let broken = find::<ConnectorError>(error).is_some_and(|it| it.is_io() || it.is_timeout());
     Some(match error {
-        CredentialsError::ProviderTimedOut(_) => ApiError::transport("GetCredentials", message),
-        CredentialsError::ProviderError(_) if broken => ApiError::transport("GetCredentials", message),
+        CredentialsError::ProviderTimedOut(_) => unanswered(),
+        CredentialsError::ProviderError(_) if broken => unanswered(),
         // The SDK then tells of every provider that it has, in six lines.
         _ if message.contains(NONE_FOUND) => ApiError::credentials(
             "GetCredentials",
