@@ -107,17 +107,23 @@ impl Cloud {
 
     /// Keeps the world in memory for the next time.
     pub(crate) fn keep(&self) -> Result<(), Failure> {
+        self.save()
+            .map_err(|it| it.help(format!("what was deployed now is forgotten: make room there, or {OTHER_FILE}")))
+    }
+
+    /// Finds out before anything is done whether the world in memory can be kept afterwards.
+    pub(crate) fn ensure_it_keeps(&self) -> Result<(), Failure> {
+        self.save().map_err(|it| it.help(format!("nothing was done: make room there, or {OTHER_FILE}")))
+    }
+
+    fn save(&self) -> Result<(), Failure> {
         let Some((world, file)) = &self.local else { return Ok(()) };
         let parent = file.parent().filter(|it| !it.as_os_str().is_empty());
-        let made = parent.map_or(Ok(()), fs::create_dir_all);
-        let saved = match made {
-            Ok(()) => world.save(file).map_err(|error| Failure::internal(&error)),
-            Err(error) => {
-                let message = format!("cannot make the folder of `{}`", file.display());
-                Err(Failure::new(Exit::Internal, Problem::error(message).note(io_reason(&error))))
-            }
-        };
-        saved.map_err(|it| it.help(format!("what was deployed now is forgotten: make room there, or {OTHER_FILE}")))
+        parent.map_or(Ok(()), fs::create_dir_all).map_err(|error| {
+            let message = format!("cannot make the folder of `{}`", file.display());
+            Failure::new(Exit::Internal, Problem::error(message).note(io_reason(&error)))
+        })?;
+        world.save(file).map_err(|error| Failure::internal(&error))
     }
 }
 

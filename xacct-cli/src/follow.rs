@@ -52,6 +52,7 @@ pub(crate) async fn follow(
     assembly: &Assembly,
     run: Started,
 ) -> Result<Ended, Failure> {
+    cloud.ensure_it_keeps()?;
     let ended = see(session, cloud, run, Manner::Work).await;
     let kept = cloud.keep();
     match ended {
