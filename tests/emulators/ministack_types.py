@@ -4,7 +4,8 @@
 * AWS::CodeCommit::Repository with the CodeCommit calls GetRepository, ListRepositories.
 * AWS::CodePipeline::Pipeline with the CodePipeline calls GetPipeline, ListPipelines.
 
-An update that is cancelled does not wait any more for the signals of its wait conditions, as on AWS.
+An update that is cancelled does not wait any more for the signals of its wait conditions, and the name of a bucket that a change set
+takes over is not taken, as on AWS.
 
 A pipeline is refused as AWS refuses it: when its service role does not exist or does not trust CodePipeline, when its artifact
 bucket does not exist, and when the role of an action does not exist or does not trust the pipeline's role.
@@ -13,6 +14,7 @@ MiniStack has no interface for this: the file reaches into its private tables, h
 """
 
 import asyncio
+import contextvars
 import copy
 import json
 import re
@@ -33,7 +35,7 @@ from ministack.core.responses import (
     json_response,
 )
 from ministack.services import iam, s3
-from ministack.services.cloudformation import handlers, provisioners, wait_conditions
+from ministack.services.cloudformation import changesets, handlers, provisioners, stacks, wait_conditions
 
 
 # --- IAM -------------------------------------------------------------------------------------------------------------------
@@ -312,6 +314,28 @@ async def open_gates(stack):
 
 
 handlers._ACTION_HANDLERS["CancelUpdateStack"] = cancel_update_stack
+
+deploy_stack = stacks._deploy_stack_async
+validation_errors = stacks._validation_errors
+taken_over = contextvars.ContextVar("taken_over", default=frozenset())
+
+
+async def deploy_stack_that_takes_over(*arguments, imports=None, **options):
+    taken_over.set(frozenset(imports or {}))
+    return await deploy_stack(*arguments, imports=imports, **options)
+
+
+def validation_errors_of_what_is_made(*arguments):
+    """MiniStack checks the names of buckets that exist and are taken over, too."""
+    return [
+        error
+        for error in validation_errors(*arguments)
+        if error[0] not in taken_over.get() or error[2] != "NAME_CONFLICT_VALIDATION"
+    ]
+
+
+changesets._deploy_stack_async = deploy_stack_that_takes_over
+stacks._validation_errors = validation_errors_of_what_is_made
 
 
 # --- Registration ----------------------------------------------------------------------------------------------------------
