@@ -115,6 +115,30 @@ impl Diagnostic {
     }
 }
 
+/// Puts findings into the order in which a template is read: by construct, then by property, and by rule only where both are the same.
+pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by(|one, other| place(one).cmp(&place(other)).then_with(|| one.cmp(other)));
+}
+
+/// The steps of the paths, so that a construct's children follow it, and the tenth item of a list the ninth.
+fn place(of: &Diagnostic) -> (Option<Vec<&str>>, Option<Vec<Step<'_>>>) {
+    let path = of.path.as_deref().map(|it| it.split('/').collect());
+    let property = of.property.as_deref().map(|it| it.split(['.', '[', ']']).map(Step::of).collect());
+    (path, property)
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Step<'t> {
+    Item(usize),
+    Name(&'t str),
+}
+
+impl<'t> Step<'t> {
+    fn of(text: &'t str) -> Self {
+        text.parse().map_or(Self::Name(text), Self::Item)
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
@@ -140,7 +164,7 @@ impl fmt::Display for Diagnostic {
 /// Everything that keeps an app from being synthesized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SynthError {
-    /// The findings, errors first, in a fixed order.
+    /// The findings: errors first, each kind in the order of constructs' and properties' paths.
     pub diagnostics: Vec<Diagnostic>,
 }
 

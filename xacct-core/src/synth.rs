@@ -65,9 +65,9 @@ fn render(tree: &Tree) -> (Context<'_>, BTreeMap<NodeId, Draft>) {
     (context, drafts)
 }
 
-/// Errors and warnings, without those that are silenced, each once and in a fixed order.
+/// Errors and warnings, without those that are silenced, each once, by construct and property.
 fn split(tree: &Tree, mut diagnostics: Vec<Diagnostic>) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
-    diagnostics.sort();
+    crate::diagnostic::sort(&mut diagnostics);
     diagnostics.dedup();
     diagnostics.retain(|it| !is_silenced(tree, it));
     diagnostics.into_iter().partition(|it| it.severity == Severity::Error)

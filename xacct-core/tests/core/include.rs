@@ -216,8 +216,8 @@ fn two_templates_share_a_stack_unless_their_sections_disagree() {
     assert_eq!(
         messages,
         [
-            "`Metadata` is already in the template of the stack, with another content",
             "`Both/C/A` and `Both/A/A` have the same logical id `A`",
+            "`Metadata` is already in the template of the stack, with another content",
         ]
     );
 }

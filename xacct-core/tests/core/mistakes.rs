@@ -3,7 +3,7 @@
 use crate::support::{A, B, Role, Store, props, stack};
 use xacct_core::value::Props;
 use xacct_core::{
-    AccountId, App, Asset, CfnOutput, CfnOutputProps, Construct, Node, ParseError, Principal, Region, Statement,
+    AccountId, App, Asset, CfnOutput, CfnOutputProps, Construct, Expr, Node, ParseError, Principal, Region, Statement,
 };
 
 #[test]
@@ -121,6 +121,42 @@ fn a_misspelt_action_names_the_nearest() {
     assert!(error.contains("did you mean `s3:GetObject`?"), "{error}");
     assert!(error.contains("write it as `service:Action`"), "{error}");
     assert!(error.contains("AWS has no action `s4:*`"), "{error}");
+}
+
+#[test]
+fn findings_stand_by_construct_and_then_by_property() {
+    let app = App::new();
+    let (second, first) = (stack(&app, "Tools", A), stack(&app, "Apps", A));
+    let tag = |index: i64| {
+        let key = if matches!(index, 2 | 10) { "Kee" } else { "Key" };
+        Expr::Map(vec![(key.into(), index.to_string().into()), ("Value".into(), "x".into())])
+    };
+    let tags = Expr::List((0..12).map(tag).collect());
+    let wrong = || props([("QueueNam", "jobs".into()), ("DelaySeconds", "soon".into()), ("Tags", tags.clone())]);
+    for scope in [&second, &first] {
+        // A child of `Queue` comes before `Queue-2`, though `-` comes before `/`.
+        Node::new_resource(&scope.node().child("Queue-2"), "Resource", "AWS::SQS::Kueue", Props::default());
+        Node::new_resource(&scope.node().child("Queue"), "Resource", "AWS::SQS::Queue", wrong());
+    }
+    let error = app.synth().unwrap_err();
+    let places: Vec<(&str, &str)> = error
+        .diagnostics
+        .iter()
+        .map(|it| (it.path.as_deref().unwrap(), it.property.as_deref().unwrap_or_default()))
+        .collect();
+    let of_stack = |stack: &str| {
+        [
+            (format!("{stack}/Queue/Resource"), "DelaySeconds"),
+            (format!("{stack}/Queue/Resource"), "QueueNam"),
+            (format!("{stack}/Queue/Resource"), "Tags[2].Kee"),
+            (format!("{stack}/Queue/Resource"), "Tags[2].Key"),
+            (format!("{stack}/Queue/Resource"), "Tags[10].Kee"),
+            (format!("{stack}/Queue/Resource"), "Tags[10].Key"),
+            (format!("{stack}/Queue-2/Resource"), "Type"),
+        ]
+    };
+    let expected: Vec<(String, &str)> = ["Apps", "Tools"].into_iter().flat_map(of_stack).collect();
+    assert_eq!(places, expected.iter().map(|(path, property)| (path.as_str(), *property)).collect::<Vec<_>>());
 }
 
 #[test]
