@@ -2,6 +2,7 @@
 //!
 //! What stands in the template is not interpreted, so that it comes out as it went in; references inside of it stay names.
 
+use std::fmt;
 use std::panic::Location;
 
 use serde_json::{Map, Value as Json};
@@ -11,8 +12,36 @@ use crate::nearest::nearest;
 use crate::tree::{Construct, Kind, Node};
 use crate::value::{Expr, Props};
 
+mod json;
 #[cfg(feature = "yaml")]
 mod yaml;
+
+/// Why a text is not taken for a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TemplateError {
+    /// What is wrong, and at which line and column of the text if it is at one.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl TemplateError {
+    fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for TemplateError {}
+
+/// What to do about a text that is something else altogether.
+const GIVE_A_TEMPLATE: &str = "give the text of a CloudFormation template, in JSON or YAML";
 
 /// An element of an included template that is no resource.
 #[derive(Clone, Debug)]
@@ -90,8 +119,8 @@ impl CfnInclude {
         let include = Self { node: scope.node().child(id) };
         match parse(template) {
             Ok(Json::Object(sections)) => include.add_sections(sections),
-            Ok(_) => include.refuse("it is not an object".to_owned()),
-            Err(problem) => include.refuse(problem),
+            Ok(_) => include.refuse("it is not an object", GIVE_A_TEMPLATE),
+            Err(error) => include.refuse(&error.message, &error.help),
         }
         include
     }
@@ -146,7 +175,9 @@ impl CfnInclude {
                         add(&scope, section, name, body);
                     }
                 }
-                ("Resources", ..) | (_, Some(_), _) => self.refuse(format!("its `{name}` are not an object")),
+                ("Resources", ..) | (_, Some(_), _) => {
+                    self.refuse(&format!("its `{name}` are not an object"), "a section has names as keys: `Name: …`");
+                }
                 (_, None, body) => {
                     let scope = self.node.find_child("Template").unwrap_or_else(|| self.node.child("Template"));
                     add(&scope, Section::Template, name, body);
@@ -163,18 +194,23 @@ impl CfnInclude {
                 continue;
             }
             let Json::Object(mut attributes) = body else {
-                self.refuse(format!("the resource `{logical_id}` is not an object"));
+                let help = "a resource is an object with `Type` and `Properties`";
+                self.refuse(&format!("the resource `{logical_id}` is not an object"), help);
                 continue;
             };
             let Some(Json::String(cfn_type)) = attributes.shift_remove("Type") else {
-                self.refuse(format!("the resource `{logical_id}` has no `Type`"));
+                self.refuse(
+                    &format!("the resource `{logical_id}` has no `Type`"),
+                    "add one, such as `AWS::SQS::Queue`",
+                );
                 continue;
             };
             let properties = match attributes.shift_remove("Properties") {
                 Some(Json::Object(properties)) => Some(properties),
                 None | Some(Json::Null) => None,
                 Some(_) => {
-                    self.refuse(format!("the properties of the resource `{logical_id}` are not an object"));
+                    let problem = format!("the properties of the resource `{logical_id}` are not an object");
+                    self.refuse(&problem, "properties have names as keys: `Name: value`");
                     continue;
                 }
             };
@@ -192,12 +228,10 @@ impl CfnInclude {
     }
 
     #[track_caller]
-    fn refuse(&self, problem: String) {
+    fn refuse(&self, problem: &str, help: &str) {
         let path = self.node.path();
-        self.node.report(
-            Diagnostic::error("include", format!("the template of `{path}` cannot be taken in: {problem}"))
-                .help("give the text of a CloudFormation template, in JSON or YAML"),
-        );
+        let message = format!("the template of `{path}` cannot be taken in: {problem}");
+        self.node.report(Diagnostic::error("include", message).help(help));
     }
 }
 
@@ -209,15 +243,16 @@ fn add(scope: &Node, section: Section, name: String, body: Json) {
 
 /// The text of a template as JSON: from JSON where it begins like JSON, else from YAML, with short forms such as `!Ref` as objects.
 ///
-/// The error says what is wrong and where. YAML is read with the feature `yaml` of this crate, which is on by default.
-pub fn parse(template: &str) -> Result<Json, String> {
+/// The error says what is wrong, where, and what to do. YAML is read with the feature `yaml` of this crate, which is on by default.
+pub fn parse(template: &str) -> Result<Json, TemplateError> {
+    let template = template.strip_prefix('\u{feff}').unwrap_or(template);
     if template.trim_start().starts_with('{') {
-        return serde_json::from_str(template).map_err(|error| error.to_string());
+        return json::parse(template);
     }
     #[cfg(feature = "yaml")]
     return yaml::parse(template);
     #[cfg(not(feature = "yaml"))]
-    Err("it is not JSON, and YAML is read only with the feature `yaml` of xacct-core".to_owned())
+    Err(TemplateError::new("it is not JSON", "turn on the feature `yaml` of xacct-core, if it is YAML"))
 }
 
 /// What synthesis says about a section that two templates want to have different.

@@ -7,7 +7,7 @@ const METADATA_TYPE: &str = "AWS::CDK::Metadata";
 const METADATA_CONDITION: &str = "CDKMetadataAvailable";
 
 /// The template in a text, without CDK's metadata; or what cannot be read.
-pub(crate) fn read(text: &str) -> Result<Value, String> {
+pub(crate) fn read(text: &str) -> Result<Value, xacct_core::include::TemplateError> {
     xacct_core::include::parse(text).map(without_metadata)
 }
 

@@ -57,7 +57,12 @@ pub(super) fn check(stack: &StackArtifact, tree: &Tree, id: NodeId, diagnostics:
             }
         }
     }
-    if stack.template.get("Resources").is_none() {
+    // A template that could not be read may well have resources.
+    let is_unread = |it: &Diagnostic| {
+        it.rule == "include"
+            && it.path.as_deref().and_then(|it| it.strip_prefix(name)).is_some_and(|it| it.starts_with('/'))
+    };
+    if stack.template.get("Resources").is_none() && !diagnostics.iter().any(is_unread) {
         diagnostics.push(
             Diagnostic::warning("empty-stack", format!("`{name}` has no resources"))
                 .path(name)

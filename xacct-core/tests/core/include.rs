@@ -1,6 +1,7 @@
 //! Included templates come out as they went in, and their resources are at hand.
 
 use serde_json::{Value as Json, json};
+use xacct_core::include::parse;
 use xacct_core::value::Props;
 use xacct_core::{
     AccountId, App, CfnInclude, CfnOutput, CfnOutputProps, Environment, Node, Region, Stack, StackProps, Value,
@@ -16,13 +17,6 @@ fn included(text: &str) -> Json {
     let app = App::new();
     CfnInclude::new(&stack(&app, "Legacy"), "Template", text);
     app.synth().unwrap().stacks[0].template.clone()
-}
-
-/// The first finding about an included text.
-fn refused(text: &str) -> String {
-    let app = App::new();
-    CfnInclude::new(&stack(&app, "Legacy"), "Template", text);
-    app.synth().unwrap_err().diagnostics[0].message.clone()
 }
 
 const YAML: &str = r#"
@@ -174,21 +168,106 @@ fn a_finding_about_an_included_resource_has_its_path() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_with_its_place() {
-    for (text, message) in [
-        ("Resources: { A: { Type: !Reff B } }", "`!Reff` is not a function of CloudFormation at line 1, column 25"),
-        ("Resources: {}\nResources: {}", "the key `Resources` is there twice at line 2, column 1"),
-        ("Resources: [", "line"),
-        ("{ \"Resources\": ", "EOF while parsing a value at line 1 column 15"),
-        ("", "it is empty"),
-        ("a: 1\n---\nb: 2", "it holds more than one document"),
-        ("[1]", "it is not an object"),
-        ("Resources: { A: { Properties: {} } }", "the resource `A` has no `Type`"),
-        ("Outputs: none", "its `Outputs` are not an object"),
+fn what_cannot_be_read_is_said_with_its_place_and_what_to_do() {
+    for (text, message, help) in [
+        (
+            "Resources: { A: { Type: !Reff B } }",
+            "`!Reff` is not a function of CloudFormation at line 1, column 25",
+            "did you mean `!Ref`?",
+        ),
+        ("Resources: {}\nResources: {}", "the key `Resources` is there twice at line 2, column 1", "keep one"),
+        ("Resources: [", "line 2, column 1", "look at the indentation"),
+        ("Resources:\n  A:\n\tType: AWS::SNS::Topic", "at line 3, column 2", "indent with spaces"),
+        (
+            "Resources: *common",
+            "unknown anchor at line 1, column 12",
+            "names an anchor (`&name`) that stands before it",
+        ),
+        ("A: &a { B: *a }", "an alias stands inside of what it names at line 1", "write out what it stands for"),
+        ("{ \"Resources\": ", "EOF while parsing a value at line 1, column 15", "JSON has neither comments"),
+        ("{ \"A\": {},\n\"A\": {} }", "the key `A` is there twice at line 2, column 3", "keep one"),
+        ("{ \"A\": { \"B\": [{ \"C\": 1, \"C\": 1 }] } }", "the key `C` is there twice at line 1", "keep one"),
+        ("", "it is empty", "give the text of a CloudFormation template"),
+        ("# nothing\n", "it is empty", "give the text of a CloudFormation template"),
+        ("a: 1\n---\nb: 2", "it holds more than one document", "include each document by itself"),
+        ("[1]", "it is not an object", "give the text of a CloudFormation template"),
+        ("Resources: { A: { Properties: {} } }", "the resource `A` has no `Type`", "add one"),
+        ("Resources: { A: AWS::SNS::Topic }", "the resource `A` is not an object", "`Type` and `Properties`"),
+        ("Outputs: none", "its `Outputs` are not an object", "names as keys"),
     ] {
-        let found = refused(text);
+        let app = App::new();
+        CfnInclude::new(&stack(&app, "Legacy"), "Template", text);
+        let error = app.synth().unwrap_err();
+        let found = &error.diagnostics[0];
         let start = "the template of `Legacy/Template` cannot be taken in: ";
-        assert!(found.starts_with(start) && found.contains(message), "{text:?}: {found}");
+        assert!(found.message.starts_with(start) && found.message.contains(message), "{text:?}: {found}");
+        assert!(found.help.as_ref().is_some_and(|it| it.contains(help)), "{text:?}: {found}");
+        assert!(found.location.as_ref().is_some_and(|it| it.file == file!()), "{text:?}: {found}");
+        assert!(error.diagnostics.iter().all(|it| it.rule == "include"), "and nothing that follows from it: {error}");
+    }
+}
+
+#[test]
+fn aliases_of_aliases_do_not_fill_the_memory() {
+    let mut text = "A0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let items = vec![format!("*a{}", level - 1); 10].join(", ");
+        text.push_str(&format!("A{level}: &a{level} [{items}]\n"));
+    }
+    let message = parse(&text).unwrap_err().message;
+    assert!(message.starts_with("its aliases make it too large at line 6"), "{message}");
+}
+
+#[test]
+fn plain_text_that_other_readers_take_for_something_else_stays_text() {
+    let text = "\u{feff}A: [012345678901, 2012-10-17, 0755, 0x1F, 0o17, 12:30:45, 1_000, yes, no, on, off, .nan, 123456789012345678901]\r\n";
+    let expected = [
+        "012345678901",
+        "2012-10-17",
+        "0755",
+        "0x1F",
+        "0o17",
+        "12:30:45",
+        "1_000",
+        "yes",
+        "no",
+        "on",
+        "off",
+        ".nan",
+        "123456789012345678901",
+    ];
+    assert_eq!(parse(text).unwrap(), json!({ "A": expected }));
+    assert_eq!(parse("A: [7, -7, 1.5, 1e3, true, ~]").unwrap(), json!({ "A": [7, -7, 1.5, 1e3, true, null] }));
+}
+
+#[test]
+fn every_short_form_is_its_long_form() {
+    for (short, long) in [
+        ("!Ref A", json!({ "Ref": "A" })),
+        ("!Condition A", json!({ "Condition": "A" })),
+        ("!GetAtt A.Arn", json!({ "Fn::GetAtt": ["A", "Arn"] })),
+        ("!GetAtt A.Outputs.X", json!({ "Fn::GetAtt": ["A", "Outputs.X"] })),
+        ("!GetAtt [A, Arn]", json!({ "Fn::GetAtt": ["A", "Arn"] })),
+        ("!Sub '${A}'", json!({ "Fn::Sub": "${A}" })),
+        ("!Sub ['${B}', { B: !Ref A }]", json!({ "Fn::Sub": ["${B}", { "B": { "Ref": "A" } }] })),
+        ("!Join ['-', [a, b]]", json!({ "Fn::Join": ["-", ["a", "b"]] })),
+        ("!If [C, a, b]", json!({ "Fn::If": ["C", "a", "b"] })),
+        ("!FindInMap [M, a, b]", json!({ "Fn::FindInMap": ["M", "a", "b"] })),
+        ("!Select [0, !Split [',', 'a,b']]", json!({ "Fn::Select": [0, { "Fn::Split": [",", "a,b"] }] })),
+        ("!Base64 text", json!({ "Fn::Base64": "text" })),
+        ("!Cidr [10.0.0.0/16, 4, 8]", json!({ "Fn::Cidr": ["10.0.0.0/16", 4, 8] })),
+        ("!ImportValue {'Fn::Sub': x}", json!({ "Fn::ImportValue": { "Fn::Sub": "x" } })),
+        ("!GetAZs ''", json!({ "Fn::GetAZs": "" })),
+        ("!Transform { Name: X }", json!({ "Fn::Transform": { "Name": "X" } })),
+        (
+            "!And [!Equals [a, b], !Not [!Or [!Condition A]]]",
+            json!({ "Fn::And": [
+            { "Fn::Equals": ["a", "b"] },
+            { "Fn::Not": [{ "Fn::Or": [{ "Condition": "A" }] }] }
+        ] }),
+        ),
+    ] {
+        assert_eq!(parse(&format!("A: {short}")).unwrap(), json!({ "A": long }), "{short}");
     }
 }
 
